@@ -1,0 +1,58 @@
+"""Scalars as categorical distributions over a fixed support (MuZero, appendix F).
+
+Go's win/draw/loss head is the smallest case: three atoms at -1, 0, +1. Games with rewards use more atoms and the
+compressing transform of Pohlen et al. 2018. Pure functions of tensors; knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """An evenly spaced support for a scalar."""
+
+    low: float = -1.0
+    """Smallest atom, after the transform."""
+    high: float = 1.0
+    """Largest atom, after the transform."""
+    bins: int = 3
+    """Number of atoms, at least 2."""
+    compress: bool = False
+    """Whether scalars pass h(x) = sign(x) (sqrt(|x| + 1) - 1) + 0.001 x before they are binned."""
+
+    def atoms(self, *, device: torch.device | None = None) -> Tensor:
+        """[bins] float32."""
+        return torch.linspace(self.low, self.high, self.bins, device=device)
+
+    def encode(self, scalar: Tensor) -> Tensor:
+        """Two-hot distribution [..., bins] of scalars [...]; values outside the support are clamped to its ends."""
+        x = compress(scalar) if self.compress else scalar
+        position = (x.clamp(self.low, self.high) - self.low) * ((self.bins - 1) / (self.high - self.low))
+        lower = position.floor().clamp(max=self.bins - 2)
+        weight = position - lower
+        distribution = torch.zeros(*scalar.shape, self.bins, dtype=x.dtype, device=x.device)
+        index = lower.long().unsqueeze(-1)
+        distribution.scatter_(-1, index, (1 - weight).unsqueeze(-1))
+        distribution.scatter_(-1, index + 1, weight.unsqueeze(-1))
+        return distribution
+
+    def decode(self, logits: Tensor) -> Tensor:
+        """Expected scalar [...] of logits [..., bins]."""
+        expected = (torch.softmax(logits, dim=-1) * self.atoms(device=logits.device)).sum(-1)
+        return expand(expected) if self.compress else expected
+
+
+def compress(x: Tensor, *, epsilon: float = 0.001) -> Tensor:
+    """h(x) of Pohlen et al. 2018, eq. 9."""
+    return torch.sign(x) * (torch.sqrt(torch.abs(x) + 1) - 1) + epsilon * x
+
+
+def expand(y: Tensor, *, epsilon: float = 0.001) -> Tensor:
+    """The exact inverse of `compress`."""
+    root = (torch.sqrt(1 + 4 * epsilon * (torch.abs(y) + 1 + epsilon)) - 1) / (2 * epsilon)
+    return torch.sign(y) * (root * root - 1)
