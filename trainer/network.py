@@ -262,13 +262,13 @@ class VectorNetwork(nn.Module):
         super().__init__()
         self.config = config
         c, inner = config.channels, 2 * config.channels
-        self.representation = perceptron(
-            config.observation_size, *[inner] * config.representation_blocks, c
-        )
+        self.representation = perceptron(config.observation_size, *[inner] * config.representation_blocks, c)
         self.dynamics = perceptron(c + config.num_actions, *[inner] * config.dynamics_blocks, c)
         self.policy = perceptron(c, inner, config.num_actions, out_gain=0.1)
         self.value = perceptron(c, inner, config.value.bins, out_gain=0.1)
-        self.reward = perceptron(c + config.num_actions, inner, config.reward.bins, out_gain=0.1) if config.reward else None
+        self.reward = (
+            perceptron(c + config.num_actions, inner, config.reward.bins, out_gain=0.1) if config.reward else None
+        )
         self.projection = perceptron(c, c, c)
 
     def represent(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -1,0 +1,221 @@
+"""Every setting of a training run: one frozen dataclass per component, TOML on disk, `key.sub=value` on the command line.
+
+A preset is a TOML file in trainer/presets; whatever it does not say keeps the default below. The whole configuration goes
+into every checkpoint and manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import InvalidConfig
+from engine.search import SearchConfig
+from trainer.network import NetworkConfig
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvConfig:
+    """The game that is learned."""
+
+    id: str = "tengen/Go-v0"
+    """Any Gymnasium id with a discrete action space."""
+    size: int = 9
+    """Board size; Go only."""
+    komi_low: float = 7.0
+    """Go: komi of each game is drawn from [komi_low, komi_high] in steps of half a point."""
+    komi_high: float = 7.0
+    """See `komi_low`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfPlayConfig:
+    """How games are made."""
+
+    num_games: int = 256
+    """Games played in step."""
+    num_simulations: int = 16
+    """Simulations of every search."""
+    sampled_plies: float = 0.2
+    """Go: over the first `sampled_plies * area` plies the move is drawn from the visits; elsewhere a number of plies."""
+    random_opening_share: float = 0.25
+    """Share of games that begin with random legal moves."""
+    random_opening_plies: int = 4
+    """Such a game begins with 1 to this many random plies."""
+    decided_value: float = 0.95
+    """A search gets only `decided_simulations` once |value| stayed above this for three plies; above 1 to switch off."""
+    decided_simulations: int = 8
+    """See `decided_value`."""
+    temperature: float = 1.0
+    """Exponent 1 / temperature on the visits while moves are sampled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """What is remembered and how it is drawn."""
+
+    window_scale: float = 50_000
+    """Positions c of KataGo's power-law window c (1 + b ((N/c)^a - 1) / a), N = positions made so far."""
+    window_exponent: float = 0.75
+    """a of the power law."""
+    window_slope: float = 0.4
+    """b of the power law."""
+    windows_per_position: float = 1.2
+    """Training windows drawn for every new position."""
+    warmup_positions: int = 10_000
+    """No learning before this many positions exist."""
+    surprise_weight: float = 0.5
+    """Share of the sampling weight that follows KL(search policy || prior) of the position."""
+    holdout_every: int = 50
+    """Every so many games one is kept for evaluation and never learned from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerConfig:
+    """Optimisation and loss weights."""
+
+    batch_size: int = 256
+    """Windows a step."""
+    unroll_steps: int = 5
+    """K: imagined steps a window."""
+    total_steps: int = 2_500
+    """Length of the run in optimiser steps; the learning-rate schedule ends here."""
+    learning_rate: float = 1e-3
+    """Peak rate of AdamW."""
+    warmup_steps: int = 200
+    """Linear warm-up."""
+    weight_decay: float = 1e-4
+    """On weights only, not on biases."""
+    clip_norm: float = 5.0
+    """Gradient norm bound."""
+    ema_decay: float = 0.999
+    """Decay of the averaged weights that self-play, evaluation and export use."""
+    policy_weight: float = 1.0
+    """Cross-entropy of the policy against the search's improved policy."""
+    value_weight: float = 1.0
+    """Cross-entropy of the value distribution."""
+    reward_weight: float = 1.0
+    """Cross-entropy of the reward distribution."""
+    score_weight: float = 0.02
+    """Huber loss of the score, per point."""
+    ownership_weight: float = 1.5
+    """Squared error of ownership, mean over points."""
+    board_weight: float = 0.5
+    """Board reconstruction, mean over points."""
+    legal_weight: float = 0.25
+    """Legality, mean over points."""
+    terminal_weight: float = 0.1
+    """End of the game."""
+    consistency_weight: float = 1.0
+    """1 - cosine between projected imagined states and representations of the real positions."""
+    consistency_steps: int = 2
+    """Unrolled states, drawn at random for each batch, that get a consistency loss."""
+    branch_share: float = 0.1
+    """Share of windows that leave the game at a random ply by random legal moves and train only what the rules teach."""
+    value_target: str = "outcome"
+    """"outcome" (the final result, board games) or "n_step" (bootstrapped rewards)."""
+    td_steps: int = 10
+    """n of the n-step value."""
+    symmetries: bool = True
+    """Go: train on the 8 symmetries and the colour swap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopConfig:
+    """The rhythm of a run."""
+
+    plies_per_iteration: int = 8_192
+    """Positions made by self-play between two phases of learning."""
+    checkpoint_minutes: float = 5.0
+    """Wall minutes between checkpoints."""
+    seed: int = 1
+    """Seed of every random choice."""
+    threads: int = 1
+    """Threads of torch and of ONNX Runtime."""
+    sample_sgf_every: int = 20
+    """Iterations between sampled games written as SGF; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """A whole run."""
+
+    name: str = "run"
+    """Name of the model that comes out."""
+    env: EnvConfig = field(default_factory=EnvConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    selfplay: SelfPlayConfig = field(default_factory=SelfPlayConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    @property
+    def is_go(self) -> bool:
+        """Whether the game is Go, with boards, ownership and scores."""
+        return self.network.kind == "go"
+
+
+def load_config(preset: str | Path, overrides: list[str] | None = None) -> TrainConfig:
+    """Reads a preset by name or a TOML file by path, then applies overrides such as `learner.batch_size=128`.
+
+    Raises `InvalidConfig` for an unknown preset, an unknown key or a value of the wrong type.
+    """
+    path = Path(preset) if str(preset).endswith(".toml") else PRESETS / f"{preset}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+        raise InvalidConfig(f"no preset {str(preset)!r}; presets are: {known}; or give the path of a .toml file")
+    try:
+        data = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidConfig(f"{path}: {error}") from error
+    for override in overrides or []:
+        _apply(data, override)
+    return config_from_dict(data)
+
+
+def config_from_dict(data: dict[str, Any]) -> TrainConfig:
+    """The inverse of `config_to_dict`; raises `InvalidConfig`."""
+    _check_keys(data, TrainConfig, prefix="")
+    try:
+        return msgspec.convert(data, TrainConfig)
+    except msgspec.ValidationError as error:
+        raise InvalidConfig(f"configuration: {error}") from error
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Plain dictionaries, fit for JSON and TOML."""
+    return dataclasses.asdict(config)
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    """Sets one dotted key; the value is read as TOML, and as a plain string where that fails."""
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise InvalidConfig(f"override {override!r}: expected key.sub=value")
+    try:
+        value = tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        data = data.setdefault(section, {})
+    data[last] = value
+
+
+def _check_keys(data: dict[str, Any], kind: type, *, prefix: str) -> None:
+    """Refuses keys that no dataclass field has, so that a typing error never passes silently."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key, value in data.items():
+        if key not in fields:
+            raise InvalidConfig(f"unknown setting {prefix + key!r}; known here: {', '.join(fields)}")
+        default = fields[key].default_factory
+        if isinstance(value, dict) and dataclasses.is_dataclass(default):
+            _check_keys(value, default, prefix=f"{prefix}{key}.")  # type: ignore[arg-type]

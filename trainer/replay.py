@@ -1,0 +1,76 @@
+"""The replay buffer: finished games in a power-law window, positions drawn by surprise, a held-out share.
+
+Knows nothing of networks or rules.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.config import ReplayConfig
+from trainer.record import GameRecord
+
+HOLDOUT_GAMES = 400
+"""Held-out games kept at most."""
+
+
+class ReplayBuffer:
+    """Games in the order in which they were made."""
+
+    def __init__(self, config: ReplayConfig) -> None:
+        self._config = config
+        self.games: deque[GameRecord] = deque()
+        self.holdout: deque[GameRecord] = deque(maxlen=HOLDOUT_GAMES)
+        self.total_games = 0
+        """Games ever added, held-out ones included."""
+        self.total_positions = 0
+        """Positions ever added to the training share."""
+        self.positions = 0
+        """Positions in the window now."""
+        self._cumulative: NDArray[np.float64] | None = None
+        self._starts: NDArray[np.int64] | None = None
+
+    def add(self, games: Iterable[GameRecord]) -> None:
+        """Appends games, then drops the oldest ones that fell out of the window."""
+        for game in games:
+            self.total_games += 1
+            if self._config.holdout_every and self.total_games % self._config.holdout_every == 0:
+                self.holdout.append(game)
+                continue
+            self.games.append(game)
+            self.positions += len(game)
+            self.total_positions += len(game)
+        limit = window_size(self.total_positions, self._config)
+        while len(self.games) > 1 and self.positions - len(self.games[0]) >= limit:
+            self.positions -= len(self.games.popleft())
+        self._cumulative = None
+
+    def sample(self, count: int, rng: np.random.Generator) -> list[tuple[GameRecord, int]]:
+        """`count` pairs (game, ply), drawn with replacement by weight."""
+        if self._cumulative is None:
+            self._index()
+        assert self._cumulative is not None and self._starts is not None
+        drawn = rng.random(count) * self._cumulative[-1]
+        flat = np.searchsorted(self._cumulative, drawn, side="right").clip(max=len(self._cumulative) - 1)
+        game_index = np.searchsorted(self._starts, flat, side="right") - 1
+        games = self.games
+        return [(games[g], int(f - self._starts[g])) for g, f in zip(game_index, flat, strict=True)]
+
+    def _index(self) -> None:
+        """Rebuilds the flat sampling table: weight 1 - s + s * surprise / mean surprise."""
+        share = self._config.surprise_weight
+        surprise = np.concatenate([game.surprise for game in self.games]).astype(np.float64)
+        mean = max(float(surprise.mean()), 1e-6)
+        self._cumulative = np.cumsum(1.0 - share + share * np.minimum(surprise / mean, 10.0))
+        lengths = np.array([len(game) for game in self.games])
+        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+
+
+def window_size(total_positions: int, config: ReplayConfig) -> float:
+    """KataGo's window (Wu 2019, appendix D): c (1 + b ((N/c)^a - 1) / a), at least c."""
+    c, a, b = config.window_scale, config.window_exponent, config.window_slope
+    return c * max(1.0, 1.0 + b * ((max(total_positions, 1) / c) ** a - 1.0) / a)
