@@ -228,7 +228,8 @@ class GoBatch:
 
     def pass_pass_values(self) -> NDArray[np.float32]:
         """[G] float32: sign of the area score now, the exact outcome if both players pass."""
-        return np.sign(self.area_scores()).astype(np.float32)
+        values: NDArray[np.float32] = np.sign(self.area_scores())
+        return values
 
     def observe(
         self, out: NDArray[np.float32] | None = None, *, variant: features.Variant = "full"

@@ -45,11 +45,11 @@ FULL_PLANES: Final = (
 )
 """Names of the planes of the variant "full", in order.
 
-0/1 on points: on_board; stones now and one to three plies ago; the last two moves (no stone for a pass); points banned by
-the ko rule alone; legal points of the player to move; stones of chains with one, two, three or more liberties.
+0/1 on points: on_board; stones now and one to three plies ago; the last two moves (no point for a pass); points banned
+by the ko rule alone; legal points of the player to move; stones of chains with one, two, three or more liberties.
 Constant planes: to_play +1 Black, -1 White; last_was_pass 0/1; komi = -komi/20; komi_parity in [-0.5, 0.5] (see
-`komi_parity_wave`); superko_kind 0 simple, 0.5 positional, 1 situational; suicide 0/1; territory 0/1; ply = moves played
-/ (2 * area), at most 1."""
+`komi_parity_wave`), 0 under territory rules; superko_kind 0 simple, 0.5 positional, 1 situational; suicide 0/1;
+territory 0/1; ply = moves played / (2 * area), at most 1."""
 
 BASIC_PLANES: Final = ("on_board", "black_t0", "white_t0", "to_play", "last_was_pass", "komi")
 """Names of the planes of the variant "basic": the same values, only these planes."""
@@ -125,9 +125,8 @@ def _fill_observations(  # type: ignore[no-untyped-def]
         planes[16] = np.float32(to_play[game])
         planes[17] = np.float32(1.0) if last == area else np.float32(0.0)
         planes[18] = np.float32(-komi[game] / 20.0)
-        planes[19] = (
-            np.float32(_komi_parity_wave(np.float64(komi[game]), area)) if scoring[game] == 0 else np.float32(0)
-        )
+        wave = _komi_parity_wave(np.float64(komi[game]), area)
+        planes[19] = np.float32(wave) if scoring[game] == 0 else np.float32(0.0)
         planes[20] = np.float32(0.5 * ko_rule[game])
         planes[21] = np.float32(1.0) if suicide[game] else np.float32(0.0)
         planes[22] = np.float32(1.0) if scoring[game] == 1 else np.float32(0.0)

@@ -1,8 +1,8 @@
-"""The rules of Go on batches of boards, compiled with numba. The only implementation of captures, superko and area score.
+"""The rules of Go on batches of boards, compiled with numba: the only code for captures, superko and area score.
 
-Knows arrays, no objects: `batch.py` owns the arrays, `position.py` drives a batch of one. Every kernel works in place on
-G boards of one size with A points; point = row * size + column, row 0 at the top, action A = pass. Chains are found by
-flood fill from the stones alone, so a board has no state that could go stale.
+Knows arrays, no objects: `batch.py` owns the arrays, `position.py` drives a batch of one. Every kernel works in place
+on G boards of one size with A points; point = row * size + column, row 0 at the top, action A = pass. Chains are found
+by flood fill from the stones alone, so a board has no state that could go stale.
 
 Superko. Each pair (colour, point) has a random 64-bit key, and a position's hash is the sum of its stones' keys modulo
 2**64. Sums, unlike exclusive-or, allow subtraction of whole chains:
@@ -16,18 +16,16 @@ only bring back a position that had this stone, so a stone of this colour must o
 (`removed_colors`); only suicides, which leave no stone behind, are always compared.
 
 Types are fixed and arrays C-contiguous, so that each kernel compiles once: stones and colours int8, counters int32,
-hashes uint64, flags bool, actions int32.
+hashes uint64, flags bool, actions int32. Neighbour lists and keys come from `tables.py`.
 """
 # mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 NO_MOVE: Final = -1
 """In place of an action: no move."""
@@ -37,32 +35,6 @@ ALL_PLAYED: Final = -1
 _EMPTY: Final = 0
 _SIMPLE: Final = 0
 _POSITIONAL: Final = 1
-_ZOBRIST_SEED: Final = 0x7E46E4
-
-
-@lru_cache(maxsize=None)
-def point_neighbors(size: int) -> NDArray[np.int32]:
-    """[A, 4] int32 neighbours of each point, the missing ones of edge points as -1 at the end of the row."""
-    table = np.full((size * size, 4), -1, dtype=np.int32)
-    for point in range(size * size):
-        row, column = divmod(point, size)
-        near = [(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]
-        inside = [r * size + c for r, c in near if 0 <= r < size and 0 <= c < size]
-        table[point, : len(inside)] = inside
-    return table
-
-
-@lru_cache(maxsize=None)
-def zobrist_keys(size: int) -> NDArray[np.uint64]:
-    """[2, A] uint64 keys of Black (row 0) and White (row 1) stones; the same in every process."""
-    raw = np.random.PCG64(_ZOBRIST_SEED + size).random_raw(2 * size * size)
-    return np.ascontiguousarray(raw, dtype=np.uint64).reshape(2, size * size)
-
-
-def position_hash(stones: NDArray[np.int8], size: int) -> np.uint64:
-    """The hash of the position `stones` [A]: the sum of its stones' keys."""
-    keys = zobrist_keys(size)
-    return np.uint64(keys[0][stones == 1].sum(dtype=np.uint64) + keys[1][stones == -1].sum(dtype=np.uint64))
 
 
 @njit(cache=True, nogil=True)
@@ -151,8 +123,8 @@ def play_moves(  # type: ignore[no-untyped-def]
 ):
     """Plays `moves` [G, T] of each game in turn where `active` [G], up to the first `NO_MOVE` or the game's end.
 
-    Trusts legality, but not memory: returns the first game with an action that is off the board or on a stone (that game
-    stops before it), else `ALL_PLAYED`. Two passes in a row or `max_plies` moves finish a game.
+    Trusts legality, but not memory: returns the first game with an action that is off the board or on a stone (that
+    game stops before it), else `ALL_PLAYED`. Two passes in a row or `max_plies` moves finish a game.
     """
     area = stones.shape[1]
     chain = np.empty(area, dtype=np.int32)
@@ -295,8 +267,8 @@ def analyze(  # type: ignore[no-untyped-def]
     banned,
     liberties,
 ):
-    """Fills, for the player to move in each game: `legal` [G, A + 1] bool (exact), `banned` [G, A] bool, the points that
-    only the ko rule forbids, and `liberties` [G, A] int16 of the chain on each point (0 = empty).
+    """Fills, for the player to move in each game: `legal` [G, A + 1] bool (exact), `banned` [G, A] bool, the points
+    that only the ko rule forbids, and `liberties` [G, A] int16 of the chain on each point (0 = empty).
 
     A pass is always legal, and in a finished game nothing else is.
     """
@@ -395,8 +367,8 @@ def own_areas(stones, neighbors, owner):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def end_values(stones, to_play, ply, passes, finished, komi, legal, max_plies, neighbors, keys, values):  # type: ignore[no-untyped-def]
-    """Fills `values` [G, A + 1] float32 with the outcome (sign of the area score, Black's view) of each legal action that
-    ends its game, NaN elsewhere: a pass after a pass, and at the last ply before `max_plies` every legal action."""
+    """Fills `values` [G, A + 1] float32 with the outcome (sign of the area score, Black's view) of each legal action
+    that ends its game, NaN elsewhere: a pass after a pass, and at the last ply every legal action."""
     area = stones.shape[1]
     queue = np.empty(area, dtype=np.int32)
     mark = np.zeros(area + 1, dtype=np.int32)

@@ -64,7 +64,7 @@ class RuleSet:
     def handicap_compensation(self, num_stones: int) -> int:
         """Points that White receives for `num_stones` handicap stones.
 
-        A single stone is no handicap: Black moved first. Territory rules pay nothing, because a stone is no point there.
+        A single stone is no handicap: Black moved first. Territory rules pay nothing: a stone is no point there.
         """
         if num_stones < 2 or self.handicap_bonus == "0" or self.scoring == Scoring.TERRITORY:
             return 0
