@@ -29,7 +29,7 @@ ENV_IDS = tuple(sorted(_CLASSES))
 
 
 def register() -> None:
-    """Makes the ids of this package known to `gymnasium.make` and `gymnasium.make_vec`; calling it again is harmless."""
+    """Makes the ids known to `gymnasium.make` and `gymnasium.make_vec`; calling it again is harmless."""
     for env_id, (entry_point, vector_entry_point) in _CLASSES.items():
         if env_id not in gymnasium.registry:
             gymnasium.register(id=env_id, entry_point=entry_point, vector_entry_point=vector_entry_point)

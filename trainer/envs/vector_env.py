@@ -33,10 +33,11 @@ class TrainerVectorEnv(VectorEnv[Any, Any, Any]):
     in games that are over, and `to_play` int8[G], +1 for the first player, -1 for the second, always +1 where
     there is one player. In two-player games every reward is from the first player's view.
 
-    With `copy=False` observations and infos live in arrays that the next `reset`, `step` or `set_state` overwrites.
+    With `copy=False` observations and infos live in arrays that the next `reset`, `step` or `set_state` overwrites and
+    that the caller must not write.
     """
 
-    metadata: dict[str, Any] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012 Gymnasium declares it so
         "autoreset_mode": AutoresetMode.DISABLED,
         "render_modes": ["ansi"],
         "render_fps": 1,
