@@ -1,0 +1,104 @@
+"""How the engine plays, as one frozen value: strength, threads, memory, resignation.
+
+Knows nothing of games, networks or protocols.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from engine.errors import InvalidConfig
+
+Algorithm = Literal["auto", "puct", "gumbel"]
+
+ALGORITHMS: Final = ("auto", "puct", "gumbel")
+DEFAULT_TIME_S: Final = 1.0
+_MAX_DEFAULT_THREADS: Final = 16
+"""One tree gains nothing from more threads: they wait for each other and for the interpreter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerSettings:
+    """Settings of a `Player`; every field has a default that suits a desktop."""
+
+    model: str | None = None
+    """Name or folder of the model; None: the catalog's choice for the board size."""
+    threads: int = 0
+    """Search threads of one search; 0: the cores that this process may use."""
+    algorithm: Algorithm = "auto"
+    """"puct", "gumbel", or "auto": Gumbel where at most `gumbel_visits` visits are asked for, else PUCT."""
+    gumbel_visits: int = 64
+    """Most visits for which "auto" takes the Gumbel search."""
+    time_s: float | None = None
+    """Seconds a move when the controller sets no time; None: 1 s, or no limit of its own where `visits` is set."""
+    visits: int | None = None
+    """Visits a move, whatever the clock says; None: no limit."""
+    max_time_s: float = 60.0
+    """Never think longer about a move, whatever the clock allows."""
+    lag_buffer_s: float = 0.2
+    """Time kept back for the way between controller and engine; see `engine.search.clock`."""
+    resign: bool = True
+    """Whether the engine may resign."""
+    resign_winrate: float = 0.05
+    """Resign below this winrate ..."""
+    resign_turns: int = 3
+    """... for so many own turns in a row."""
+    seed: int | None = None
+    """Of every random choice; None: from the system. Repeats exactly only with one thread and a visit limit."""
+    max_memory_mib: int = 1024
+    """Memory of all search trees together, hidden states included, MiB."""
+    concurrent_searches: int = 1
+    """How many searches share that memory."""
+
+    def __post_init__(self) -> None:
+        """Raises `InvalidConfig` when a value is out of range."""
+        if self.algorithm not in ALGORITHMS:
+            raise InvalidConfig(f"algorithm {self.algorithm!r} is not one of {', '.join(ALGORITHMS)}")
+        for name in ("max_time_s", "time_s"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InvalidConfig(f"{name} must be a positive number of seconds, not {value!r}")
+        if not (math.isfinite(self.lag_buffer_s) and self.lag_buffer_s >= 0):
+            raise InvalidConfig(f"lag_buffer_s must be a number of seconds >= 0, not {self.lag_buffer_s!r}")
+        if not 0 <= self.resign_winrate < 0.5:
+            raise InvalidConfig(f"resign_winrate must be in [0, 0.5), not {self.resign_winrate!r}")
+        for name, least in (
+            ("threads", 0),
+            ("gumbel_visits", 0),
+            ("visits", 1),
+            ("resign_turns", 1),
+            ("max_memory_mib", 16),
+            ("concurrent_searches", 1),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InvalidConfig(f"{name} must be at least {least}, not {value!r}")
+
+    @property
+    def num_threads(self) -> int:
+        """Search threads of one search, resolved."""
+        return self.threads or min(available_cores(), _MAX_DEFAULT_THREADS)
+
+    @property
+    def default_time_s(self) -> float:
+        """Seconds a move when the controller sets no time, resolved."""
+        if self.time_s is not None:
+            return min(self.time_s, self.max_time_s)
+        return self.max_time_s if self.visits is not None else min(DEFAULT_TIME_S, self.max_time_s)
+
+    def resolve_algorithm(self, visits: int | None) -> Literal["puct", "gumbel"]:
+        """The search algorithm for a search of at most `visits` visits (None: unlimited)."""
+        if self.algorithm != "auto":
+            return self.algorithm
+        return "gumbel" if visits is not None and visits <= self.gumbel_visits else "puct"
+
+
+def available_cores() -> int:
+    """Cores that this process may use, at least 1."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS or Windows
+        return os.cpu_count() or 1
