@@ -6,6 +6,10 @@ top.
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,8 +17,30 @@ from engine.errors import IllegalMove, InvalidRules
 from engine.go import features, kernels, tables
 from engine.go.rules import BLACK, DEFAULT_RULES, RuleSet, check_size
 
-RECENT_BOARDS = 4
+RECENT_BOARDS: Final = 4
 """How many boards `recent_stones` keeps: now and three plies back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedGame:
+    """One game of a batch at one moment, without its superko history, which only grows while moves are played."""
+
+    ply: int
+    """Moves played."""
+    to_play: int
+    """+1 Black, -1 White."""
+    passes: int
+    """Passes in a row up to now, 0 to 2."""
+    finished: bool
+    """Whether the game had ended."""
+    recent_stones: NDArray[np.int8]
+    """[4, A] boards, newest first."""
+    recent_moves: NDArray[np.int32]
+    """[2] actions, newest first."""
+    removed_colors: NDArray[np.uint8]
+    """[A] bit 0: a Black stone was once removed here; bit 1: a White one."""
+    prisoners: NDArray[np.int32]
+    """[2] Black and White stones removed so far."""
 
 
 class GoBatch:
@@ -124,6 +150,55 @@ class GoBatch:
             self.history_to_play[game, 0] = color
         self._is_analyzed = False
 
+    def set_komi(self, game: int, komi: float) -> None:
+        """Changes the komi of one game; the board stays. Does not check that it is finite."""
+        self.komi[game] = komi
+
+    def reopen(self, game: int) -> None:
+        """Lets a finished game go on: a GTP client may play after two passes."""
+        self.finished[game] = False
+        self._is_analyzed = False
+
+    def extend(self, max_plies: int) -> None:
+        """Raises `max_plies` of every game."""
+        extra = max_plies - self.max_plies
+        self.history = np.pad(self.history, ((0, 0), (0, extra)))
+        self.history_to_play = np.pad(self.history_to_play, ((0, 0), (0, extra)))
+        self.max_plies = max_plies
+
+    def save(self, game: int) -> SavedGame:
+        """What `restore` needs to bring `game` back to where it is now."""
+        return SavedGame(
+            ply=int(self.ply[game]),
+            to_play=int(self.to_play[game]),
+            passes=int(self.passes[game]),
+            finished=bool(self.finished[game]),
+            recent_stones=self.recent_stones[game].copy(),
+            recent_moves=self.recent_moves[game].copy(),
+            removed_colors=self.removed_colors[game].copy(),
+            prisoners=self.prisoners[game].copy(),
+        )
+
+    def restore(self, game: int, saved: SavedGame) -> None:
+        """Undoes the moves that `game` made since `saved`. Not after a reset or new stones: the history is shared."""
+        self.ply[game] = saved.ply
+        self.passes[game] = saved.passes
+        self.finished[game] = saved.finished
+        self.stones[game] = saved.recent_stones[0]
+        self.recent_stones[game] = saved.recent_stones
+        self.recent_moves[game] = saved.recent_moves
+        self.removed_colors[game] = saved.removed_colors
+        self.prisoners[game] = saved.prisoners
+        self.set_to_play(game, saved.to_play)
+
+    def copy(self) -> GoBatch:
+        """An independent batch in the same state."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray) and name not in ("_neighbors", "_keys"):
+                setattr(other, name, value.copy())
+        return other
+
     def legal_mask(self) -> NDArray[np.bool_]:
         """[G, A + 1] bool, a fresh array: the legal actions of the player to move, superko exact. A pass is always
         legal, and in a finished game nothing else is."""
@@ -203,7 +278,8 @@ class GoBatch:
 
     def area_scores(self) -> NDArray[np.float32]:
         """[G] float32: Black's area - White's area - komi."""
-        return self.area_ownership().sum(axis=1, dtype=np.int32).astype(np.float32) - self.komi
+        scores: NDArray[np.float32] = self.area_ownership().sum(axis=1, dtype=np.float32) - self.komi
+        return scores
 
     def terminal_values(self) -> NDArray[np.float32]:
         """[G, A + 1] float32: the outcome -1, 0 or 1 (sign of the area score) of each legal action that ends its game,
@@ -228,8 +304,7 @@ class GoBatch:
 
     def pass_pass_values(self) -> NDArray[np.float32]:
         """[G] float32: sign of the area score now, the exact outcome if both players pass."""
-        values: NDArray[np.float32] = np.sign(self.area_scores())
-        return values
+        return np.sign(self.area_scores())
 
     def observe(
         self, out: NDArray[np.float32] | None = None, *, variant: features.Variant = "full"

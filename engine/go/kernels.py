@@ -150,7 +150,7 @@ def play_moves(  # type: ignore[no-untyped-def]
                 )
                 passes[game] = 0
             else:
-                passes[game] += 1
+                passes[game] = min(passes[game] + 1, 2)
             for step in range(recent_stones.shape[1] - 1, 0, -1):
                 for point in range(area):
                     recent_stones[game, step, point] = recent_stones[game, step - 1, point]
