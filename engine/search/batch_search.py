@@ -1,0 +1,183 @@
+"""Search of many positions in step, for self-play: one network call per simulation for the whole batch.
+
+Knows trees, kernels and an `Evaluator`; knows nothing of games, boards or networks.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import InvalidConfig, InvalidInput
+from engine.model.contract import Evaluator, RootOutput
+from engine.search import gumbel as gumbel_root
+from engine.search import puct as puct_root
+from engine.search.config import Formula, SearchConfig
+from engine.search.kernels import expand_and_backup, read_roots, select
+from engine.search.roots import RootBatch, masked_softmax, set_roots
+from engine.search.tree import ROOT, Descents, allocate_descents, allocate_tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """What a search of B roots found; values are Black's view."""
+
+    visits: NDArray[np.int32]
+    """[B, A] visits of the root actions; each row sums to the tree's number of simulations."""
+    q: NDArray[np.float32]
+    """[B, A] value of the root actions, NaN where unvisited."""
+    policy_target: NDArray[np.float32]
+    """[B, A] what the policy should have been, exactly 0 on illegal actions: softmax(logits + sigma(completed Q)) for "gumbel", shares of the
+    visits for "puct"."""
+    root_value: NDArray[np.float32]
+    """[B] mean of the values backed up to the root, its own evaluation included."""
+    raw_value: NDArray[np.float32]
+    """[B] the network's value of the root."""
+    action: NDArray[np.int32]
+    """[B] the winner of sequential halving, or the most visited action for "puct"."""
+    policy_logits: NDArray[np.float32]
+    """[B, A] the network's logits, unmasked, without noise."""
+
+
+class BatchSearch:
+    """Runs searches of up to `batch_size` roots with `config.num_simulations` simulations at most.
+
+    Uses the evaluator's slots 0 .. batch_size * (config.num_simulations + 1) - 1. One `run` at a time. `threads` shares the trees out over
+    that many threads during the compiled parts (worth it from about a thousand trees); results do not depend on it.
+    """
+
+    def __init__(
+        self, evaluator: Evaluator, *, batch_size: int, num_actions: int, config: SearchConfig, threads: int = 1
+    ) -> None:
+        self.evaluator = evaluator
+        self.config = config
+        self.batch_size = batch_size
+        self.num_actions = num_actions
+        self.nodes_per_tree = config.num_simulations + 1
+        if evaluator.num_slots < batch_size * self.nodes_per_tree:
+            raise InvalidConfig(
+                f"evaluator has {evaluator.num_slots} slots: expected {batch_size} * {self.nodes_per_tree} or more"
+            )
+        self.tree = allocate_tree(batch_size, self.nodes_per_tree, num_actions)
+        self._descents = allocate_descents(batch_size)
+        self._policy_logits = np.zeros((batch_size, num_actions), np.float32)
+        self._value = np.zeros(batch_size, np.float32)
+        self._reward = np.zeros(batch_size, np.float32)
+        self._threads = max(1, threads)
+        self._pool = ThreadPoolExecutor(self._threads, "search") if self._threads > 1 else None
+
+    def run(
+        self,
+        roots: RootBatch,
+        *,
+        rng: np.random.Generator,
+        num_simulations: int | NDArray[np.int64] | None = None,
+        gumbel_scale: float = 1.0,
+        gumbel: NDArray[np.float32] | None = None,
+    ) -> BatchResult:
+        """Searches every root; blocks. `num_simulations` (one number, or one per root) defaults to the configuration's and may not exceed it.
+
+        `gumbel` [B, A] replaces the noise drawn from `rng` (which "puct" uses for Dirichlet noise instead). Raises what the evaluator raises.
+        """
+        simulations = self._checked_simulations(roots, num_simulations)
+        output = self._evaluate_roots(roots)
+        formula = self.config.formula(pass_action=roots.pass_action)
+        if gumbel is None:
+            gumbel = np.zeros_like(output.policy_logits)
+            if self.config.algorithm == "gumbel" and gumbel_scale != 0.0:
+                gumbel = (gumbel_scale * rng.gumbel(size=output.policy_logits.shape)).astype(np.float32)
+        prior = masked_softmax(output.policy_logits, roots.legal_mask)
+        if self.config.algorithm == "puct":
+            alpha, fraction = self.config.dirichlet_alpha, self.config.dirichlet_fraction
+            prior = puct_root.add_dirichlet_noise(prior, roots.legal_mask, alpha=alpha, fraction=fraction, rng=rng)
+        scores = gumbel_root.root_scores(output.policy_logits, roots.legal_mask, gumbel)
+        set_roots(self.tree, roots, prior=prior, root_scores=scores, value=output.value)
+        num_considered = np.minimum(self.config.num_considered, roots.legal_mask.sum(axis=1))
+        table = gumbel_root.considered_table(num_considered, simulations)
+        for i in range(table.shape[0]):
+            self.tree.considered_visits[: roots.size] = table[i]
+            self._simulate(formula, simulations > i)
+        return self._result(roots, formula, output, scores)
+
+    def _checked_simulations(
+        self, roots: RootBatch, num_simulations: int | NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        if roots.size > self.batch_size or roots.legal_mask.shape[1] != self.num_actions:
+            raise InvalidInput(
+                f"roots {roots.legal_mask.shape}: expected at most {self.batch_size} of {self.num_actions} actions"
+            )
+        wanted = self.config.num_simulations if num_simulations is None else num_simulations
+        simulations = np.broadcast_to(np.asarray(wanted, np.int64), (roots.size,))
+        if simulations.min(initial=0) < 0 or simulations.max(initial=0) > self.config.num_simulations:
+            raise InvalidInput(f"num_simulations {wanted!r}: expected 0 to {self.config.num_simulations}")
+        return simulations
+
+    def _evaluate_roots(self, roots: RootBatch) -> RootOutput:
+        slots = np.arange(roots.size, dtype=np.int32) * np.int32(self.nodes_per_tree)
+        return self.evaluator.initial(roots.observations, slots)
+
+    def _simulate(self, formula: Formula, active: NDArray[np.bool_]) -> None:
+        """One simulation in each active tree."""
+        bounds = np.linspace(0, active.shape[0], self._threads + 1).astype(int).tolist()
+        ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+        descents = self._descents
+        if self._pool is None:
+            counts = [select(self.tree, formula, active, descents, 0, active.shape[0])]
+        else:
+            counts = list(self._pool.map(lambda r: select(self.tree, formula, active, descents, *r), ranges))
+        self._evaluate_leaves(descents, ranges, counts)
+        ends = np.cumsum(counts)
+
+        def finish(index: int) -> None:
+            begin, end = ranges[index]
+            rows = slice(int(ends[index]) - counts[index], None)
+            answers = self._policy_logits[rows], self._value[rows], self._reward[rows]
+            expand_and_backup(self.tree, formula, descents, begin, end, counts[index], *answers)
+
+        if self._pool is None:
+            finish(0)
+        else:
+            list(self._pool.map(finish, range(len(ranges))))
+
+    def _evaluate_leaves(self, descents: Descents, ranges: list[tuple[int, int]], counts: list[int]) -> None:
+        """Asks the network about the leaves of all ranges at once; fills the answer buffers from row 0."""
+        total = sum(counts)
+        if total == 0:
+            return
+        parts = [slice(begin, begin + count) for (begin, _), count in zip(ranges, counts, strict=True)]
+        columns = (descents.parent_slots, descents.actions, descents.to_play, descents.child_slots)
+        if len(parts) == 1:
+            parents, actions, to_play, children = (column[parts[0]] for column in columns)
+        else:
+            parents, actions, to_play, children = (np.concatenate([column[p] for p in parts]) for column in columns)
+        output = self.evaluator.recurrent(parents, actions, to_play, children)
+        self._policy_logits[:total] = output.policy_logits
+        self._value[:total] = output.value
+        self._reward[:total] = output.reward
+
+    def _result(
+        self, roots: RootBatch, formula: Formula, output: RootOutput, scores: NDArray[np.float32]
+    ) -> BatchResult:
+        shape = roots.legal_mask.shape
+        visits, q, sigma = np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32)
+        read_roots(self.tree, formula, roots.size, visits, q, sigma)
+        prior = self.tree.prior[: roots.size, ROOT]
+        if self.config.algorithm == "gumbel":
+            policy_target = gumbel_root.improved_policy(output.policy_logits, sigma, roots.legal_mask)
+            action = gumbel_root.winner(visits, scores, sigma, roots.legal_mask)
+        else:
+            policy_target = puct_root.visit_policy(visits, prior)
+            action = puct_root.most_visited(visits, prior, roots.legal_mask)
+        value = self.tree.value_sum[: roots.size, ROOT] / self.tree.node_visits[: roots.size, ROOT]
+        return BatchResult(
+            visits=visits,
+            q=q,
+            policy_target=policy_target,
+            root_value=value.astype(np.float32),
+            raw_value=np.array(output.value, dtype=np.float32),
+            action=action,
+            policy_logits=np.array(output.policy_logits, dtype=np.float32),
+        )

@@ -1,0 +1,38 @@
+"""MuZero's root: noise on the prior, the policy of the visit counts. The formula itself is `kernels._choose_puct`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def add_dirichlet_noise(
+    prior: NDArray[np.float32],
+    legal_mask: NDArray[np.bool_],
+    *,
+    alpha: float,
+    fraction: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """[B, A] float32: (1 - fraction) * prior + fraction * Dirichlet(alpha) over the legal actions; 0 stays 0 elsewhere."""
+    if fraction == 0.0:
+        return prior
+    gamma = np.where(
+        legal_mask, np.maximum(rng.standard_gamma(alpha, size=prior.shape), np.finfo(np.float64).tiny), 0.0
+    )
+    noise = gamma / gamma.sum(axis=1, keepdims=True)
+    return np.asarray((1.0 - fraction) * prior + fraction * noise, dtype=np.float32)
+
+
+def visit_policy(visits: NDArray[np.int32], prior: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[B, A] float32: shares of the visits; the prior where there is no visit."""
+    total = visits.sum(axis=1, keepdims=True)
+    return np.where(total > 0, visits / np.maximum(total, 1), prior).astype(np.float32)
+
+
+def most_visited(
+    visits: NDArray[np.int32], prior: NDArray[np.float32], legal_mask: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """[B] int32: the legal action with the most visits; of equals, the one with the greatest prior."""
+    most = np.where(legal_mask, visits, -1).max(axis=1, keepdims=True)
+    return np.where(legal_mask & (visits == most), prior, -1.0).argmax(axis=1).astype(np.int32)
