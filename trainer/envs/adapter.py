@@ -32,7 +32,7 @@ class AdapterVectorEnv(TrainerVectorEnv):
     """G environments stepped one after the other.
 
     Observations are flattened to float32 vectors as `gymnasium.spaces.flatten` does it, without scaling (a Discrete one
-    becomes one-hot). Action a of the trainer is `action_space.start + a`. `action_mask` and `to_play` are taken from the
+    becomes one-hot). Action a of the trainer is `action_space.start + a`. `action_mask` and `to_play` come from the
     environments' infos where these have them: else every action is legal and the first player moves. An environment
     with an attribute `two_player = True` is a two-player game; its rewards must be from the first player's view.
     """
@@ -162,7 +162,7 @@ class AdapterVectorEnv(TrainerVectorEnv):
 
     def _store(self, game: int, observation: Any, info: dict[str, Any]) -> None:
         """Writes one environment's observation and info to the arrays of the batch."""
-        self._observations[game] = spaces.flatten(self.envs[game].observation_space, observation)
+        self._observations[game] = np.asarray(spaces.flatten(self.envs[game].observation_space, observation))
         mask = info.get("action_mask")
         self._action_mask[game] = True if mask is None or not np.any(mask) else np.asarray(mask, dtype=np.bool_)
         self._to_play[game] = info.get("to_play", 1)

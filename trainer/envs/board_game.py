@@ -151,7 +151,7 @@ class BoardGameEnv(gymnasium.Env[NDArray[np.float32], int]):
         observations, rewards, terminated, truncated, infos = self._vector.step(np.array([action]))
         return observations[0], float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info(infos)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         return None if self.render_mode is None else self._vector.diagram(0)
 
     def _info(self, infos: Infos) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class LineBatch:
         if not self.game.gravity:
             return actions.astype(np.int64)
         columns = self.stones.reshape(self.num_games, self.game.rows, self.game.columns)[games, :, actions]
-        rows = (columns == 0).sum(axis=1) - 1
-        return rows * self.game.columns + actions
+        cells: NDArray[np.int64] = ((columns == 0).sum(axis=1) - 1) * self.game.columns + actions
+        return cells
 
     def observe(self, out: NDArray[np.float32]) -> None:
         """Writes float32 [G, 3 * cells]: first player's stones, second player's stones (0 or 1), to play (+1 or -1)."""
