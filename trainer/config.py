@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import InvalidConfig
-from engine.search import SearchConfig
+from engine.search.config import SearchConfig
 from trainer.network import NetworkConfig
 
 PRESETS = Path(__file__).parent / "presets"
@@ -41,8 +41,6 @@ class SelfPlayConfig:
 
     num_games: int = 256
     """Games played in step."""
-    num_simulations: int = 16
-    """Simulations of every search."""
     sampled_plies: float = 0.2
     """Go: over the first `sampled_plies * area` plies the move is drawn from the visits; elsewhere a number of plies."""
     random_opening_share: float = 0.25
@@ -104,7 +102,7 @@ class LearnerConfig:
     reward_weight: float = 1.0
     """Cross-entropy of the reward distribution."""
     score_weight: float = 0.02
-    """Huber loss of the score, per point."""
+    """Huber loss of the score in points, linear beyond 10 points, divided by 10."""
     ownership_weight: float = 1.5
     """Squared error of ownership, mean over points."""
     board_weight: float = 0.5

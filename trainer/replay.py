@@ -23,7 +23,7 @@ class ReplayBuffer:
 
     def __init__(self, config: ReplayConfig) -> None:
         self._config = config
-        self.games: deque[GameRecord] = deque()
+        self.games: list[GameRecord] = []
         self.holdout: deque[GameRecord] = deque(maxlen=HOLDOUT_GAMES)
         self.total_games = 0
         """Games ever added, held-out ones included."""
@@ -45,8 +45,20 @@ class ReplayBuffer:
             self.positions += len(game)
             self.total_positions += len(game)
         limit = window_size(self.total_positions, self._config)
-        while len(self.games) > 1 and self.positions - len(self.games[0]) >= limit:
-            self.positions -= len(self.games.popleft())
+        dropped = 0
+        while dropped < len(self.games) - 1 and self.positions - len(self.games[dropped]) >= limit:
+            self.positions -= len(self.games[dropped])
+            dropped += 1
+        del self.games[:dropped]
+        self._cumulative = None
+
+    def restore(
+        self, games: list[GameRecord], holdout: list[GameRecord], *, total_games: int, total_positions: int
+    ) -> None:
+        """Takes over the content of a saved buffer."""
+        self.games, self.holdout = games, deque(holdout, maxlen=HOLDOUT_GAMES)
+        self.total_games, self.total_positions = total_games, total_positions
+        self.positions = sum(map(len, games))
         self._cumulative = None
 
     def sample(self, count: int, rng: np.random.Generator) -> list[tuple[GameRecord, int]]:

@@ -1,0 +1,200 @@
+"""Checkpoints of a run: a folder each, written whole or not at all, read newest first.
+
+A checkpoint holds weights.safetensors (network and averaged weights), optimizer.safetensors, selfplay.safetensors (games in
+progress), replay.safetensors and state.json (configuration, counters, generators, digests). Resuming needs only the weights;
+what else is missing starts afresh. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import safetensors.torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor
+
+from engine.errors import ModelInvalid, ModelNotFound
+from trainer.config import TrainConfig, config_from_dict, config_to_dict
+from trainer.record import GameRecord
+
+STATE = "state.json"
+WEIGHTS, OPTIMIZER, SELFPLAY, REPLAY = (
+    f"{part}.safetensors" for part in ("weights", "optimizer", "selfplay", "replay")
+)
+TEMPORARY = ".tmp"
+KEPT = 3
+"""Whole checkpoints kept in a run's folder."""
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One whole state of a run."""
+
+    config: TrainConfig
+    """The configuration it was made with."""
+    learner: dict[str, Tensor]
+    """`Learner.state()`; the entries `optimizer.*` may be missing."""
+    progress: dict[str, Any]
+    """Counters, generators and the ledger, as JSON values."""
+    replay: dict[str, NDArray[Any]] | None = None
+    """`pack_games` of the window and the held-out games."""
+    selfplay: dict[str, NDArray[Any]] | None = field(default=None)
+    """`SelfPlay.state()`."""
+
+    @property
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """State dict of the averaged network, the one to play with and to export."""
+        prefix = "averaged."
+        return {k.removeprefix(prefix): v for k, v in self.learner.items() if k.startswith(prefix)}
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, name: str) -> Path:
+    """Writes `folder/name` atomically (temporary folder, fsync, rename), then drops all but the newest KEPT."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary, target = folder / f"{name}{TEMPORARY}", folder / name
+    shutil.rmtree(temporary, ignore_errors=True)
+    write_checkpoint_files(temporary, checkpoint)
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(temporary, target)
+    _sync(folder)
+    for old in list_checkpoints(folder)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
+    """Writes the files of a checkpoint into the new folder `folder`, each synced to disk."""
+    folder.mkdir(parents=True)
+    moments = {k: v for k, v in checkpoint.learner.items() if k.startswith("optimizer.")}
+    weights = {k: v for k, v in checkpoint.learner.items() if k not in moments}
+    safetensors.torch.save_file(_contiguous(weights), folder / WEIGHTS)
+    if moments:
+        safetensors.torch.save_file(_contiguous(moments), folder / OPTIMIZER)
+    for part, arrays in ((REPLAY, checkpoint.replay), (SELFPLAY, checkpoint.selfplay)):
+        if arrays:
+            safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / part)
+    files = sorted(p.name for p in folder.iterdir())
+    state = {
+        "format": FORMAT,
+        "config": config_to_dict(checkpoint.config),
+        "progress": checkpoint.progress,
+        "sha256": {name: _digest(folder / name) for name in files},
+    }
+    (folder / STATE).write_text(json.dumps(state, indent=1) + "\n")
+    for path in folder.iterdir():
+        _sync(path)
+    _sync(folder)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads one checkpoint folder; raises `ModelInvalid` if it is damaged and `ModelNotFound` if it is none."""
+    if not (path / STATE).is_file():
+        raise ModelNotFound(f"{path} is no checkpoint: it has no {STATE}")
+    try:
+        state = json.loads((path / STATE).read_text())
+        config = config_from_dict(state["config"])
+        digests = state["sha256"]
+        progress = state["progress"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelInvalid(f"{path / STATE} is damaged: {error}") from error
+    for name, digest in digests.items():
+        if (path / name).is_file() and _digest(path / name) != digest:
+            raise ModelInvalid(f"{path / name} is damaged: its sha256 is not the one in {STATE}")
+    try:
+        learner = safetensors.torch.load_file(path / WEIGHTS)
+        if (path / OPTIMIZER).is_file():
+            learner |= safetensors.torch.load_file(path / OPTIMIZER)
+        replay, selfplay = (_load_arrays(path / part) for part in (REPLAY, SELFPLAY))
+    except (OSError, SafetensorError) as error:
+        raise ModelInvalid(f"{path} is damaged: {error}") from error
+    return Checkpoint(config=config, learner=learner, progress=progress, replay=replay, selfplay=selfplay)
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoint folders, newest first."""
+    if not folder.is_dir():
+        return []
+    found = [p for p in folder.iterdir() if p.is_dir() and not p.name.endswith(TEMPORARY) and (p / STATE).is_file()]
+    return sorted(found, key=lambda p: p.name, reverse=True)
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Removes what interrupted writes left behind; returns what it removed."""
+    stray = [p for p in folder.glob(f"*{TEMPORARY}")] if folder.is_dir() else []
+    for path in stray:
+        shutil.rmtree(path, ignore_errors=True)
+    return stray
+
+
+_SCALARS = ("bootstrap", "komi", "score")
+
+
+def pack_games(games: Iterable[GameRecord], *, prefix: str) -> dict[str, NDArray[Any]]:
+    """Games as a few long arrays with a length each."""
+    games = list(games)
+    if not games:
+        return {}
+    packed: dict[str, NDArray[Any]] = {f"{prefix}length": np.array([len(g) for g in games], np.int32)}
+    for name in _SCALARS:
+        packed[prefix + name] = np.array([getattr(g, name) for g in games], np.float64)
+    for name in GameRecord.__dataclass_fields__:
+        if name not in _SCALARS and getattr(games[0], name) is not None:
+            packed[prefix + name] = np.concatenate([getattr(g, name) for g in games])
+    return packed
+
+
+def unpack_games(packed: dict[str, NDArray[Any]], *, prefix: str) -> list[GameRecord]:
+    """The inverse of `pack_games`."""
+    arrays = {k.removeprefix(prefix): v for k, v in packed.items() if k.startswith(prefix)}
+    if not arrays:
+        return []
+    lengths = arrays.pop("length")
+    scalars = {name: arrays.pop(name) for name in _SCALARS}
+    pieces = {name: _split(name, values, lengths) for name, values in arrays.items()}
+    return [
+        GameRecord(
+            **{name: float(values[i]) for name, values in scalars.items()},
+            **{name: values[i] for name, values in pieces.items()},
+        )
+        for i in range(len(lengths))
+    ]
+
+
+def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32]) -> list[NDArray[Any]]:
+    """One piece per game: T rows, T + 1 of observations, an equal share of ownership."""
+    if name == "ownership":
+        return list(values.reshape(len(lengths), -1))
+    rows = lengths + 1 if name == "observations" else lengths
+    return np.split(values, np.cumsum(rows)[:-1])
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+
+
+def _load_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    return safetensors.numpy.load_file(path) if path.is_file() else None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """fsync of a file or folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

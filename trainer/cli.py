@@ -1,0 +1,86 @@
+"""`tengen train`: learn a game from zero, or go on with a run."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.config import PRESETS, TrainConfig, load_config
+from trainer.loop import train
+from trainer.progress import Reporter
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "90", "90s", "9m" or "2.5h"."""
+    unit = UNITS.get(text[-1:], None)
+    try:
+        seconds = float(text[:-1]) * unit if unit is not None else float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90s, 9m or 2.5h")
+    return seconds
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    presets = ", ".join(sorted(path.stem for path in PRESETS.glob("*.toml")))
+    parser = argparse.ArgumentParser(prog="tengen train", description="Learn a game by self-play alone.")
+    parser.add_argument("preset", help=f"one of: {presets}; or the path of a .toml file")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<preset's name>)")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
+    parser.add_argument("--time-limit", type=parse_duration, metavar="9m", help="stop and save after this long")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as in learner.batch_size=128"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `tengen train`; returns the exit status."""
+    arguments = make_parser().parse_args(argv)
+    config = load_config(arguments.preset, arguments.set)
+    out = arguments.out or Path("runs") / config.name
+    stop = _StopSignal()
+    title = f"{config.name} ({describe(config)})"
+    with Reporter(out, title=title, sample_every=config.loop.sample_sgf_every) as reporter:
+        reporter.note(f"training {title}; figures go to {out}/training.jsonl, checkpoints to {out}/checkpoints")
+        train(
+            config,
+            out,
+            reporter=reporter,
+            resume=arguments.resume,
+            device=arguments.device,
+            time_limit_s=arguments.time_limit,
+            should_stop=stop,
+        )
+    return 0
+
+
+def describe(config: TrainConfig) -> str:
+    """A few words on a configuration."""
+    game = f"{config.env.size}x{config.env.size} Go" if config.is_go else config.env.id
+    network = config.network
+    shape = f"{network.channels}/{network.representation_blocks}/{network.dynamics_blocks}"
+    return f"{game}, network {shape}, {config.search.num_simulations} simulations"
+
+
+class _StopSignal:
+    """True after the first SIGINT or SIGTERM, which end the run at the next whole iteration; a second SIGINT kills it."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _: object) -> None:
+        self._stopped = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def __call__(self) -> bool:
+        return self._stopped

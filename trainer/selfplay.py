@@ -1,0 +1,273 @@
+"""Self-play in step: one batched search for all games of a vector environment, one ply at a time.
+
+Knows the vector environment, the search and game records; nothing of networks, learning or files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model.contract import Evaluator
+from engine.search.batch_search import BatchResult, BatchSearch
+from engine.search.roots import RootBatch
+from trainer.config import TrainConfig
+from trainer.envs import TrainerVectorEnv
+from trainer.record import GameRecord, top_policy
+
+DECIDED_PLIES = 3
+"""Plies in a row that a value must stay decided before searches shrink."""
+KOMI_STEP = 0.5
+
+
+class SelfPlay:
+    """Games in progress; `play` advances them all and hands out those that end."""
+
+    def __init__(
+        self, config: TrainConfig, env: TrainerVectorEnv, evaluator: Evaluator, rng: np.random.Generator
+    ) -> None:
+        self._config = config
+        self._env = env
+        self._rng = rng
+        self._games = config.selfplay.num_games
+        self._actions = env.num_actions
+        self._search = BatchSearch(evaluator, batch_size=self._games, num_actions=self._actions, config=config.search)
+        self._evaluator = evaluator
+        area = config.env.size**2
+        sampled = config.selfplay.sampled_plies
+        self._sampled_plies = int(round(sampled * area)) if config.is_go else int(sampled)
+        self._history = _History(self._games, keep_observations=not config.is_go)
+        self._decided = np.zeros(self._games, np.int32)
+        self._random_plies = np.zeros(self._games, np.int32)
+        self._komi = np.zeros(self._games, np.float32)
+        self._observations, self._infos = self._reset(np.ones(self._games, bool))
+
+    def play(self, plies: int) -> list[GameRecord]:
+        """Makes at least `plies` more positions over all games; returns the games that ended, in order."""
+        finished: list[GameRecord] = []
+        for _ in range(-(-plies // self._games)):
+            finished += self._step()
+        return finished
+
+    def _step(self) -> list[GameRecord]:
+        """Searches and plays one ply of every game."""
+        infos, config = self._infos, self._config.selfplay
+        roots = RootBatch(
+            observations=self._observations,
+            legal_mask=infos["action_mask"],
+            to_play=infos["to_play"],
+            terminal_values=infos.get("terminal_values"),
+            pass_pass_values=infos.get("pass_pass_values"),
+            pass_action=self._actions - 1 if self._config.is_go else -1,
+        )
+        most = self._config.search.num_simulations
+        simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
+        result = self._search.run(roots, num_simulations=simulations, rng=self._rng)
+        self._decided = np.where(np.abs(result.root_value) > config.decided_value, self._decided + 1, 0)
+        actions, searched = self._choose(result, infos["action_mask"])
+        self._history.append(
+            self._observations, actions, infos["to_play"], result, searched, surprise(result, infos["action_mask"])
+        )
+        self._observations, rewards, terminated, truncated, self._infos = self._env.step(actions)
+        self._history.reward(rewards)
+        over = terminated | truncated
+        if not over.any():
+            return []
+        records = self._finish(np.flatnonzero(over), truncated & ~terminated)
+        self._observations, self._infos = self._reset(over)
+        return records
+
+    def _choose(self, result: BatchResult, legal: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Actions [G], and which of them the search chose; the others are random openings."""
+        ply = self._history.length
+        weights = result.visits.astype(np.float64) ** (1.0 / self._config.selfplay.temperature)
+        sampled = _draw(weights, self._rng)
+        actions = np.where(ply < self._sampled_plies, sampled, result.action)
+        opening = ply < self._random_plies
+        noise = self._rng.random(legal.shape) * legal
+        noise[:, -1] *= 0.0 if self._config.is_go else 1.0  # a random pass teaches nothing
+        actions = np.where(opening & noise.any(1), noise.argmax(1), actions).astype(np.int32)
+        return actions, ~opening
+
+    def _finish(self, games: NDArray[np.int64], cut_off: NDArray[np.bool_]) -> list[GameRecord]:
+        """Records of the games that just ended; `cut_off` ones get the network's value of their last state."""
+        bootstrap = np.zeros(self._games, np.float32)
+        if cut_off.any():
+            slots = np.flatnonzero(cut_off).astype(np.int32)
+            bootstrap[cut_off] = self._evaluator.initial(self._observations[cut_off], slots).value
+        scores = ownership = None
+        if self._config.is_go:
+            scores, ownership = self._infos["scores"], self._env.batch.area_ownership()
+        return [
+            self._history.record(
+                int(g),
+                bootstrap=float(bootstrap[g]),
+                komi=float(self._komi[g]),
+                score=None if scores is None else float(scores[g]),
+                ownership=None if ownership is None else ownership[g].copy(),
+                last_observation=self._observations[g],
+            )
+            for g in games
+        ]
+
+    def _reset(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Starts the masked games again, each with its own komi and opening."""
+        config, env = self._config.selfplay, self._config.env
+        self._history.clear(mask)
+        self._decided[mask] = 0
+        count = self._games
+        low, high = np.ceil(env.komi_low / KOMI_STEP), np.floor(env.komi_high / KOMI_STEP)
+        komi = self._rng.integers(int(low), int(high), size=count, endpoint=True).astype(np.float32) * KOMI_STEP
+        opening = self._rng.integers(1, max(config.random_opening_plies, 1), size=count, endpoint=True)
+        opening[self._rng.random(count) >= config.random_opening_share] = 0
+        self._komi = np.where(mask, komi, self._komi).astype(np.float32)
+        self._random_plies = np.where(mask, opening, self._random_plies).astype(np.int32)
+        options: dict[str, Any] = {"reset_mask": mask}
+        if self._config.is_go:
+            options["komi"] = self._komi
+        seed = int(self._rng.integers(2**31)) if mask.all() else None
+        observations, infos = self._env.reset(seed=seed, options=options)
+        return observations, infos
+
+    def state(self) -> dict[str, NDArray[Any]] | None:
+        """Games in progress as named arrays; None if this environment cannot be stored (games then restart on resume)."""
+        env_state = self._env.state()
+        if env_state is None:
+            return None
+        own = {
+            "decided": self._decided,
+            "random_plies": self._random_plies,
+            "komi": self._komi,
+        }
+        return (
+            {f"env.{k}": v for k, v in env_state.items()}
+            | {f"history.{k}": v for k, v in self._history.state().items()}
+            | {f"selfplay.{k}": v for k, v in own.items()}
+        )
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """The inverse of `state`."""
+        self._env.set_state(_strip(state, "env."))
+        self._observations, self._infos = self._env.observe()
+        self._history.load_state(_strip(state, "history."))
+        own = _strip(state, "selfplay.")
+        self._decided, self._random_plies, self._komi = own["decided"], own["random_plies"], own["komi"]
+
+
+class _History:
+    """What happened so far in each game in progress, as growing arrays [G, plies, ...]."""
+
+    def __init__(self, games: int, *, keep_observations: bool) -> None:
+        self.length = np.zeros(games, np.int32)
+        self._rows = np.arange(games)
+        self._keep_observations = keep_observations
+        self._arrays: dict[str, NDArray[Any]] = {}
+        self._capacity = 0
+
+    def append(
+        self,
+        observations: NDArray[np.float32],
+        actions: NDArray[np.int32],
+        to_play: NDArray[np.int8],
+        result: BatchResult,
+        searched: NDArray[np.bool_],
+        surprise_nats: NDArray[np.float32],
+    ) -> None:
+        """Adds one ply to every game."""
+        top_actions, top_probabilities = top_policy(result.policy_target)
+        top_probabilities[~searched] = 0
+        ply = {
+            "actions": actions.astype(np.int16),
+            "to_play": to_play.astype(np.int8),
+            "rewards": np.zeros(len(actions), np.float32),
+            "policy_actions": top_actions,
+            "policy_probabilities": top_probabilities,
+            "root_values": result.root_value.astype(np.float32),
+            "surprise": np.where(searched, surprise_nats, 0.0).astype(np.float32),
+        }
+        if self._keep_observations:
+            ply["observations"] = observations
+        if not self._arrays or int(self.length.max()) >= self._capacity:
+            self._grow(ply)
+        for name, values in ply.items():
+            self._arrays[name][self._rows, self.length] = values
+        self.length += 1
+
+    def reward(self, rewards: NDArray[np.float32]) -> None:
+        """Sets the reward of the ply just added."""
+        self._arrays["rewards"][self._rows, self.length - 1] = rewards
+
+    def record(
+        self,
+        game: int,
+        *,
+        bootstrap: float,
+        komi: float,
+        score: float | None,
+        ownership: NDArray[np.int8] | None,
+        last_observation: NDArray[np.float32],
+    ) -> GameRecord:
+        """The finished game `game` as a record of its own arrays."""
+        length = int(self.length[game])
+        kept = {name: values[game, :length].copy() for name, values in self._arrays.items()}
+        observations = kept.pop("observations", None)
+        if observations is not None:
+            observations = np.concatenate([observations, last_observation[None]])
+        return GameRecord(
+            **kept,
+            bootstrap=bootstrap,
+            komi=komi,
+            score=float(kept["rewards"].sum()) if score is None else score,
+            ownership=ownership,
+            observations=observations,
+        )
+
+    def clear(self, mask: NDArray[np.bool_]) -> None:
+        """Forgets the masked games."""
+        self.length[mask] = 0
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays."""
+        return {"length": self.length} | self._arrays
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """The inverse of `state`."""
+        self.length = state["length"]
+        self._arrays = {name: values for name, values in state.items() if name != "length"}
+        self._capacity = next(iter(self._arrays.values())).shape[1] if self._arrays else 0
+
+    def _grow(self, ply: dict[str, NDArray[Any]]) -> None:
+        """Doubles the room for plies."""
+        capacity = max(64, 2 * self._capacity)
+        for name, values in ply.items():
+            grown = np.zeros((len(values), capacity, *values.shape[1:]), values.dtype)
+            if self._capacity:
+                grown[:, : self._capacity] = self._arrays[name]
+            self._arrays[name] = grown
+        self._capacity = capacity
+
+
+def surprise(result: BatchResult, legal: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """[G] KL(policy target || prior) in nats over legal actions."""
+    logits = np.where(legal, result.policy_logits, -np.inf)
+    logits = logits - logits.max(1, keepdims=True)
+    log_prior = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    target = result.policy_target
+    ratio = np.log(np.maximum(target, 1e-12)) - np.where(legal, log_prior, 0.0)
+    return np.maximum((target * ratio).sum(1), 0.0).astype(np.float32)
+
+
+def _draw(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """One index per row, with probability proportional to its weight."""
+    cumulative = weights.cumsum(1)
+    return (rng.random((len(weights), 1)) * cumulative[:, -1:] < cumulative).argmax(1)
+
+
+def _strip(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The entries under `prefix`, without it."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+__all__ = ["POLICY_TOP", "SelfPlay", "surprise"]
