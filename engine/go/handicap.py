@@ -30,7 +30,8 @@ def fixed_handicap_points(size: int, num_stones: int) -> list[int]:
 def free_handicap_points(size: int, num_stones: int) -> list[int]:
     """At least 2 and up to `num_stones` good points for Black, as many as the fixed layout has.
 
-    Boards of 4 to 6, without a fixed layout, use the second line. Raises `InvalidHandicap` for fewer than 2 stones or a smaller board.
+    Boards of 4 to 6, without a fixed layout, use the second line. Raises `InvalidHandicap` for fewer than 2 stones or a
+    smaller board.
     """
     if num_stones < 2 or size < 4:
         raise InvalidHandicap(f"{num_stones} free handicap stones on {size}x{size}: expected 2 or more, on 4x4 or more")
@@ -51,3 +52,9 @@ def _layout(size: int, num_stones: int, *, edge: int) -> list[int]:
     if has_centre:
         places.append((middle, middle))
     return [row * size + column for row, column in places]
+
+
+def star_points(size: int) -> frozenset[int]:
+    """The points that a board marks with a dot; none below 7."""
+    most = max_fixed_handicap(size)
+    return frozenset(fixed_handicap_points(size, most)) if most else frozenset()

@@ -133,7 +133,9 @@ class Position:
     def legal_mask(self, color: int | None = None) -> NDArray[np.bool_]:
         """[A + 1] bool: what `color` (default: the player to move) may play now. A pass is always legal."""
         before = self.to_play
-        self.to_play = before if color is None else color
+        if color is None or color == before:
+            return _row(self._batch.legal_mask())
+        self.to_play = color
         mask = _row(self._batch.legal_mask())
         self.to_play = before
         return mask
@@ -153,7 +155,7 @@ class Position:
             self._batch.extend(2 * self._batch.max_plies)
         self._before.append(self._batch.save(_GAME))
         self.to_play = color
-        self._batch.play([action])
+        self._batch.play(np.array([action]))
         self._batch.reopen(_GAME)
         self._moves.append(Move(color, action))
 

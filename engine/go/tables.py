@@ -34,5 +34,5 @@ def zobrist_keys(size: int) -> NDArray[np.uint64]:
 
 def position_hash(stones: NDArray[np.int8], size: int) -> np.uint64:
     """The hash of the position `stones` [A]: the sum of its stones' keys."""
-    keys = zobrist_keys(size)
-    return np.uint64(keys[0][stones == BLACK].sum(dtype=np.uint64) + keys[1][stones == WHITE].sum(dtype=np.uint64))
+    is_stone = np.stack([stones == BLACK, stones == WHITE])
+    return np.uint64(zobrist_keys(size)[is_stone].sum(dtype=np.uint64))
