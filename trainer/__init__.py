@@ -1,1 +1,1 @@
-"""The offline trainer: MuZero self-play learning in PyTorch, Gymnasium environments, ONNX export. Never imports protocol."""
+"""The offline trainer: MuZero self-play learning in PyTorch, environments, export. Never imports protocol."""

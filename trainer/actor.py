@@ -1,4 +1,4 @@
-"""The evaluator that self-play runs on: ONNX Runtime on a CPU, torch on an accelerator; and how new weights get into it."""
+"""The evaluator that self-play runs on: ONNX Runtime on a CPU, torch on an accelerator."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Checkpoints of a run: a folder each, written whole or not at all, read newest first.
 
-A checkpoint holds weights.safetensors (network and averaged weights), optimizer.safetensors, selfplay.safetensors (games in
-progress), replay.safetensors and state.json (configuration, counters, generators, digests). Resuming needs only the weights;
-what else is missing starts afresh. No pickle anywhere.
+A checkpoint holds weights.safetensors (network and averaged weights), optimizer.safetensors, selfplay.safetensors
+(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests). Resuming needs
+only the weights; what else is missing starts afresh. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 def sweep(folder: Path) -> list[Path]:
     """Removes what interrupted writes left behind; returns what it removed."""
-    stray = [p for p in folder.glob(f"*{TEMPORARY}")] if folder.is_dir() else []
+    stray = list(folder.glob(f"*{TEMPORARY}")) if folder.is_dir() else []
     for path in stray:
         shutil.rmtree(path, ignore_errors=True)
     return stray

@@ -16,7 +16,7 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 def parse_duration(text: str) -> float:
     """Seconds of "90", "90s", "9m" or "2.5h"."""
-    unit = UNITS.get(text[-1:], None)
+    unit = UNITS.get(text[-1:])
     try:
         seconds = float(text[:-1]) * unit if unit is not None else float(text)
     except ValueError:
@@ -71,7 +71,7 @@ def describe(config: TrainConfig) -> str:
 
 
 class _StopSignal:
-    """True after the first SIGINT or SIGTERM, which end the run at the next whole iteration; a second SIGINT kills it."""
+    """True after the first SIGINT or SIGTERM, which end the run after its iteration; a second one kills it."""
 
     def __init__(self) -> None:
         self._stopped = False

@@ -1,7 +1,7 @@
-"""Every setting of a training run: one frozen dataclass per component, TOML on disk, `key.sub=value` on the command line.
+"""Every setting of a training run: one frozen dataclass per component, TOML on disk, `a.b=value` as override.
 
-A preset is a TOML file in trainer/presets; whatever it does not say keeps the default below. The whole configuration goes
-into every checkpoint and manifest.
+A preset is a TOML file in trainer/presets; whatever it does not say keeps the default below. The whole configuration
+goes into every checkpoint and manifest.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class SelfPlayConfig:
     num_games: int = 256
     """Games played in step."""
     sampled_plies: float = 0.2
-    """Go: over the first `sampled_plies * area` plies the move is drawn from the visits; elsewhere a number of plies."""
+    """The move is drawn from the visits over this many plies; for Go, over this share of the area."""
     random_opening_share: float = 0.25
     """Share of games that begin with random legal moves."""
     random_opening_plies: int = 4
     """Such a game begins with 1 to this many random plies."""
     decided_value: float = 0.95
-    """A search gets only `decided_simulations` once |value| stayed above this for three plies; above 1 to switch off."""
+    """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
     decided_simulations: int = 8
     """See `decided_value`."""
     temperature: float = 1.0
@@ -116,7 +116,7 @@ class LearnerConfig:
     consistency_steps: int = 2
     """Unrolled states, drawn at random for each batch, that get a consistency loss."""
     branch_share: float = 0.1
-    """Share of windows that leave the game at a random ply by random legal moves and train only what the rules teach."""
+    """Share of windows that leave their game by random legal moves and then train only what the rules teach."""
     value_target: str = "outcome"
     """"outcome" (the final result, board games) or "n_step" (bootstrapped rewards)."""
     td_steps: int = 10

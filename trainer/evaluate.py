@@ -84,7 +84,7 @@ class GameResults:
 def play_games(
     env: TrainerVectorEnv, first: Agent, second: Agent | None = None, *, options: dict[str, Any] | None = None
 ) -> GameResults:
-    """Plays one game in every slot of `env`: `first` moves where `to_play` is +1, `second` (default: the same) elsewhere."""
+    """Plays one game in every slot of `env`: `first` moves where `to_play` is +1, `second` (if any) elsewhere."""
     games = env.num_envs
     everyone = np.ones(games, bool)
     observations, infos = env.reset(seed=0, options={"reset_mask": everyone} | (options or {}))

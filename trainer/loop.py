@@ -1,7 +1,7 @@
 """The training loop: play, remember, learn, hand the new weights to self-play, save.
 
-Everything is counted in positions and steps, never in seconds, so that a run that was stopped and resumed equals one that
-was not, bit for bit on a CPU. Only checkpoint times and limits look at a clock.
+Everything is counted in positions and steps, never in seconds, so that a run that was stopped and resumed equals one
+that was not, bit for bit on a CPU. Only checkpoint times and limits look at a clock.
 """
 
 from __future__ import annotations

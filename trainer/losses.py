@@ -1,7 +1,7 @@
 """The loss of one batch of unrolled windows: MuZero's terms, and what a Go board has to teach besides.
 
-A pure function of a network and `Windows`. State 0 counts 1, each of the K imagined states 1/K; the gradient is halved at
-every dynamics step (MuZero, appendix G).
+A pure function of a network and `Windows`. State 0 counts 1, each of the K imagined states 1/K; the gradient is halved
+at every dynamics step (MuZero, appendix G).
 """
 
 from __future__ import annotations
@@ -66,8 +66,11 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 def _go_losses(output: NetworkOutput, go: GoTargets, step_weight: Tensor, config: LearnerConfig) -> dict[str, Tensor]:
     """Score, ownership, board, legality and end of the game."""
     states, batch = step_weight.shape[0], go.score.shape[0]
-    assert output.score is not None and output.ownership is not None and output.board_logits is not None
-    assert output.legal_logits is not None and output.terminal_logit is not None
+    assert output.score is not None
+    assert output.ownership is not None
+    assert output.board_logits is not None
+    assert output.legal_logits is not None
+    assert output.terminal_logit is not None
     outcome_weight = step_weight * go.outcome_weight.T
     mean, spread = output.score.view(states, batch, 2).unbind(-1)
     error = mean - go.score

@@ -8,6 +8,7 @@ depends on its batch. Knows nothing of targets, losses or files.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -247,7 +248,7 @@ class GoNetwork(nn.Module):
 def perceptron(*widths: int, out_gain: float = 1.0) -> nn.Sequential:
     """Linear layers with ReLU between them."""
     layers: list[nn.Module] = []
-    for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
         linear = nn.Linear(inputs, outputs)
         is_last = i == len(widths) - 2
         fixed_variance_(linear, gain=out_gain if is_last else 1.0)

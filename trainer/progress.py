@@ -1,4 +1,4 @@
-"""What a person sees of a run: a rich progress bar on a terminal, plain lines in a log, and three files to look at later.
+"""What a person sees of a run: a progress bar on a terminal, plain lines in a log, and files to look at later.
 
 training.jsonl holds every iteration's figures, tensorboard/ the same as scalars, games/ sampled self-play games as SGF.
 """

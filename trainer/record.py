@@ -1,6 +1,7 @@
 """One finished game as the replay buffer keeps it: moves and search results, about 60 bytes a ply for Go.
 
-Go observations are not stored: the rules kernel replays the moves in batch (trainer/windows.py). Other environments store them.
+Go observations are not stored: the rules kernel replays the moves in batch (trainer/windows.py). Other environments
+store them.
 """
 
 from __future__ import annotations

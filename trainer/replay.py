@@ -65,7 +65,8 @@ class ReplayBuffer:
         """`count` pairs (game, ply), drawn with replacement by weight."""
         if self._cumulative is None:
             self._index()
-        assert self._cumulative is not None and self._starts is not None
+        assert self._cumulative is not None
+        assert self._starts is not None
         drawn = rng.random(count) * self._cumulative[-1]
         flat = np.searchsorted(self._cumulative, drawn, side="right").clip(max=len(self._cumulative) - 1)
         game_index = np.searchsorted(self._starts, flat, side="right") - 1

@@ -37,7 +37,7 @@ class SelfPlay:
         self._evaluator = evaluator
         area = config.env.size**2
         sampled = config.selfplay.sampled_plies
-        self._sampled_plies = int(round(sampled * area)) if config.is_go else int(sampled)
+        self._sampled_plies = round(sampled * area) if config.is_go else int(sampled)
         self._history = _History(self._games, keep_observations=not config.is_go)
         self._decided = np.zeros(self._games, np.int32)
         self._random_plies = np.zeros(self._games, np.int32)
@@ -132,7 +132,7 @@ class SelfPlay:
         return observations, infos
 
     def state(self) -> dict[str, NDArray[Any]] | None:
-        """Games in progress as named arrays; None if this environment cannot be stored (games then restart on resume)."""
+        """Games in progress as named arrays; None where they cannot be stored and restart on resume."""
         env_state = self._env.state()
         if env_state is None:
             return None
@@ -268,6 +268,3 @@ def _draw(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
 def _strip(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     """The entries under `prefix`, without it."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-
-__all__ = ["POLICY_TOP", "SelfPlay", "surprise"]

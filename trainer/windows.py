@@ -1,7 +1,7 @@
 """Windows of replayed games as the tensors that the learner needs.
 
-Go windows are rebuilt by the rules kernel: the moves of each game are permuted by a random symmetry and perhaps swapped in
-colour, then all games are replayed in step, so that every observation, board and legal mask is the kernel's own.
+Go windows are rebuilt by the rules kernel: the moves of each game are permuted by a random symmetry and perhaps swapped
+in colour, then all games are replayed in step, so that every observation, board and legal mask is the kernel's own.
 """
 
 from __future__ import annotations
