@@ -125,10 +125,12 @@ def test_connect_four_agrees_with_naive_rules_in_random_games() -> None:
 @pytest.mark.parametrize(("env_id", "actions"), [(TICTACTOE, [4, 4]), (CONNECT_FOUR, [0, 0, 0, 0, 0, 0, 0])])
 def test_illegal_action_loses_for_its_player(env_id: str, actions: list[int]) -> None:
     mover = 1 if len(actions) % 2 else -1
-    reward, over, infos = play_line(make_vector(env_id, 1), actions)
+    env = make_vector(env_id, 1)
+    reward, over, infos = play_line(env, actions)
     assert over
     assert infos["illegal"][0]
     assert reward == -mover
+    assert not env.reset()[1]["illegal"][0]
 
 
 @pytest.mark.parametrize("env_id", [TICTACTOE, CONNECT_FOUR])
@@ -146,10 +148,12 @@ def test_games_that_are_over_wait_for_their_reset(env_id: str) -> None:
         assert terminated[over].all()
         over = terminated
     assert over.all()
+    assert env.batch.winner.any()
     mask = np.arange(8) < 3
     observations, infos = env.reset(options={"reset_mask": mask})
     fresh, _ = make_vector(env_id, 8).reset()
     assert (observations[mask] == fresh[mask]).all()
+    assert not env.batch.winner[mask].any()
     assert (observations[~mask] == previous[~mask]).all()
     _, _, terminated, _, _ = env.step(np.zeros(8, dtype=np.int64))
     assert (terminated == ~mask).all()

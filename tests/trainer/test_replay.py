@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tests.support.go_games import random_games
+from trainer.config import ReplayConfig
+from trainer.replay import ReplayBuffer, window_size
+
+
+def test_the_window_grows_by_the_power_law() -> None:
+    config = ReplayConfig(window_scale=100.0, window_exponent=0.5, window_slope=0.4)
+    assert window_size(0, config) == 100
+    assert window_size(100, config) == 100
+    assert window_size(400, config) == pytest.approx(100 * (1 + 0.4 * (2 - 1) / 0.5))
+
+
+def test_old_games_leave_and_held_out_games_are_never_drawn() -> None:
+    games = random_games(40, size=3, seed=0)
+    buffer = ReplayBuffer(ReplayConfig(window_scale=200.0, window_slope=0.0, holdout_every=10))
+    buffer.add(games)
+    assert [id(g) for g in buffer.holdout] == [id(g) for g in games[9::10]]
+    assert 200 <= buffer.positions < 200 + max(map(len, games))
+    assert buffer.positions == sum(map(len, buffer.games))
+    drawn = {id(game) for game, _ in buffer.sample(2_000, np.random.default_rng(0))}
+    assert drawn == {id(game) for game in buffer.games}
+
+
+def test_positions_are_drawn_by_surprise() -> None:
+    game = random_games(1, size=3, seed=1)[0]
+    game.surprise[:] = 0.0
+    game.surprise[2] = 1.0
+    buffer = ReplayBuffer(ReplayConfig(surprise_weight=0.5, holdout_every=0))
+    buffer.add([game])
+    counts = Counter(ply for _, ply in buffer.sample(20_000, np.random.default_rng(0)))
+    length = len(game)
+    weights = np.full(length, 0.5)
+    weights[2] += 0.5 * min(length, 10.0)
+    share = weights / weights.sum()
+    assert [counts[i] / 20_000 for i in range(length)] == pytest.approx(share, abs=0.015)

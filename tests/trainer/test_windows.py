@@ -1,0 +1,106 @@
+"""Windows against single games replayed move by move."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from engine.go.batch import GoBatch
+from engine.go.features import encode_actions
+from tests.support.go_games import random_games
+from trainer.augment import symmetry_table
+from trainer.config import EnvConfig, LearnerConfig, TrainConfig
+from trainer.windows import WindowBuilder
+
+SIZE = 4
+STEPS = 3
+
+
+def config(**learner: object) -> TrainConfig:
+    settings = {"unroll_steps": STEPS, "symmetries": False, "branch_share": 0.0, "consistency_steps": 2} | learner
+    return TrainConfig(env=EnvConfig(size=SIZE), learner=LearnerConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_a_window_is_what_the_rules_say() -> None:
+    games = random_games(6, size=SIZE, seed=1)
+    pairs = [(game, min(i * 3, len(game) - 1)) for i, game in enumerate(games)]
+    windows = WindowBuilder(config(), num_actions=17).build(pairs, np.random.default_rng(0))
+    assert windows.go is not None
+    for i, (game, start) in enumerate(pairs):
+        single = GoBatch(num_games=1, size=SIZE, komi=game.komi)
+        for action in game.actions[:start]:
+            single.play(np.array([action], np.int32))
+        assert np.array_equal(windows.observation[i].numpy(), single.observe()[0])
+        for k in range(STEPS + 1):
+            stones = np.where(single.stones[0] < 0, 2, single.stones[0])
+            assert windows.go.board[i, k].tolist() == stones.tolist()
+            assert windows.go.legal[i, k].tolist() == single.legal_mask()[0, :-1].tolist()
+            assert bool(windows.go.terminal[i, k]) == bool(single.finished[0])
+            if k < STEPS and start + k < len(game):
+                action = game.actions[start + k : start + k + 1].astype(np.int32)
+                planes = encode_actions(action, single.to_play, size=SIZE)
+                assert np.array_equal(windows.action_planes[k, i].numpy(), planes[0])
+                single.play(action)
+        assert windows.go.score[i] == game.score
+        assert windows.go.ownership[i].tolist() == game.ownership.tolist()  # type: ignore[union-attr]
+        for j, k in enumerate(windows.future_steps):
+            assert bool(windows.future_weight[j, i]) == (start + k < len(game))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_augmented_windows_are_the_augmented_game(seed: int) -> None:
+    """Board, policy, ownership, score and value of a window turn and change colour together."""
+    game = random_games(1, size=SIZE, seed=5)[0]
+    start = len(game) // 2
+    plain = WindowBuilder(config(), num_actions=17).build([(game, start)] * 8, np.random.default_rng(seed))
+    turned = WindowBuilder(config(symmetries=True), num_actions=17).build(
+        [(game, start)] * 8, np.random.default_rng(seed)
+    )
+    assert plain.go is not None
+    assert turned.go is not None
+    seen = set()
+    for i in range(8):
+        colour = -1 if (turned.value[i, 0] != plain.value[i, 0]) else 1
+        points = plain.go.board[i, 0]
+        swapped = torch.where(points > 0, 3 - points, points) if colour < 0 else points
+        found = [
+            s
+            for s in range(8)
+            if torch.equal(turned.go.board[i, 0][torch.from_numpy(symmetry_table(SIZE)[s, :-1].astype(int))], swapped)
+        ]
+        assert len(found) == 1
+        seen.add((found[0], colour))
+        table = torch.from_numpy(symmetry_table(SIZE)[found[0]].astype(int))
+        assert torch.allclose(turned.policy[i][:, table], plain.policy[i])
+        assert torch.equal(turned.go.ownership[i][table[:-1]], colour * plain.go.ownership[i])
+        assert turned.go.score[i] == colour * plain.go.score[i]
+        assert torch.equal(turned.go.legal[i, 0][table[:-1]], plain.go.legal[i, 0])
+    assert len(seen) > 2
+
+
+def test_branches_follow_the_rules_and_teach_no_outcome() -> None:
+    games = random_games(8, size=SIZE, seed=2)
+    pairs = [(game, 0) for game in games]
+    windows = WindowBuilder(config(branch_share=1.0), num_actions=17).build(pairs, np.random.default_rng(3))
+    assert windows.go is not None
+    weight = windows.go.outcome_weight
+    assert (weight[:, 0] == 1).all()
+    assert (weight[:, -1] == 0).all()
+    assert ((windows.policy_weight > 0) <= (weight > 0)).all()
+    moved = windows.action_planes[:, :, :2].flatten(2).argmax(-1) % 16  # the point of each move, by either colour
+    passed = windows.action_planes[:, :, 2, 0, 0] > 0
+    for k in range(STEPS):
+        legal = windows.go.legal[:, k].gather(1, moved[k][:, None]).squeeze(1) > 0
+        assert (legal | passed[k] | (windows.go.terminal[:, k] > 0)).all()
+
+
+def test_the_same_generator_gives_the_same_windows() -> None:
+    pairs = [(game, 0) for game in random_games(4, size=SIZE, seed=3)]
+    builder = WindowBuilder(config(symmetries=True, branch_share=0.5), num_actions=17)
+    first, second = (builder.build(pairs, np.random.default_rng(9)) for _ in range(2))
+    for field in dataclasses.fields(first):
+        a, b = getattr(first, field.name), getattr(second, field.name)
+        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else field.name in ("future_steps", "go")
