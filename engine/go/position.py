@@ -157,7 +157,7 @@ class Position:
         self.to_play = color
         self._batch.play(np.array([action]))
         self._batch.reopen(_GAME)
-        self._moves.append(Move(color, action))
+        self._moves.append(Move(int(color), int(action)))
 
     def _why_illegal(self, color: int, action: int) -> str:
         if not 0 <= action <= self.area:
