@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help gtp serve test test-all check format-check types wheel-check lint bench proto train-demo clean
+.PHONY: help gtp serve test test-all check lint types wheel-check bench proto train-demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
