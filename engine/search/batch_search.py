@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,9 @@ from engine.errors import InvalidConfig, InvalidInput
 from engine.model.contract import Evaluator, RootOutput
 from engine.search import gumbel as gumbel_root
 from engine.search import puct as puct_root
+from engine.search.backup import expand_and_backup
 from engine.search.config import Formula, SearchConfig
-from engine.search.kernels import expand_and_backup, read_roots, select
+from engine.search.kernels import read_roots, select
 from engine.search.roots import RootBatch, masked_softmax, set_roots
 from engine.search.tree import ROOT, Descents, allocate_descents, allocate_tree
 
@@ -30,8 +32,8 @@ class BatchResult:
     q: NDArray[np.float32]
     """[B, A] value of the root actions, NaN where unvisited."""
     policy_target: NDArray[np.float32]
-    """[B, A] what the policy should have been, exactly 0 on illegal actions: softmax(logits + sigma(completed Q)) for "gumbel", shares of the
-    visits for "puct"."""
+    """[B, A] what the policy should have been, exactly 0 on illegal actions: softmax(logits + sigma(completed Q)) for
+    "gumbel", shares of the visits for "puct"."""
     root_value: NDArray[np.float32]
     """[B] mean of the values backed up to the root, its own evaluation included."""
     raw_value: NDArray[np.float32]
@@ -45,8 +47,9 @@ class BatchResult:
 class BatchSearch:
     """Runs searches of up to `batch_size` roots with `config.num_simulations` simulations at most.
 
-    Uses the evaluator's slots 0 .. batch_size * (config.num_simulations + 1) - 1. One `run` at a time. `threads` shares the trees out over
-    that many threads during the compiled parts (worth it from about a thousand trees); results do not depend on it.
+    Uses the evaluator's slots 0 .. batch_size * (config.num_simulations + 1) - 1. One `run` at a time. `threads` shares
+    the trees out over that many threads during the compiled parts (worth it from about a thousand trees); results do
+    not depend on it.
     """
 
     def __init__(
@@ -78,9 +81,11 @@ class BatchSearch:
         gumbel_scale: float = 1.0,
         gumbel: NDArray[np.float32] | None = None,
     ) -> BatchResult:
-        """Searches every root; blocks. `num_simulations` (one number, or one per root) defaults to the configuration's and may not exceed it.
+        """Searches every root; blocks.
 
-        `gumbel` [B, A] replaces the noise drawn from `rng` (which "puct" uses for Dirichlet noise instead). Raises what the evaluator raises.
+        `num_simulations` (one number, or one per root) defaults to the configuration's and may not exceed it; 0 gives
+        the network's own policy. `gumbel` [B, A] replaces the noise drawn from `rng` (which "puct" uses for Dirichlet
+        noise instead). Raises what the evaluator raises.
         """
         simulations = self._checked_simulations(roots, num_simulations)
         output = self._evaluate_roots(roots)
@@ -122,7 +127,7 @@ class BatchSearch:
     def _simulate(self, formula: Formula, active: NDArray[np.bool_]) -> None:
         """One simulation in each active tree."""
         bounds = np.linspace(0, active.shape[0], self._threads + 1).astype(int).tolist()
-        ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+        ranges = list(pairwise(bounds))
         descents = self._descents
         if self._pool is None:
             counts = [select(self.tree, formula, active, descents, 0, active.shape[0])]
@@ -147,13 +152,13 @@ class BatchSearch:
         total = sum(counts)
         if total == 0:
             return
-        parts = [slice(begin, begin + count) for (begin, _), count in zip(ranges, counts, strict=True)]
-        columns = (descents.parent_slots, descents.actions, descents.to_play, descents.child_slots)
-        if len(parts) == 1:
-            parents, actions, to_play, children = (column[parts[0]] for column in columns)
-        else:
-            parents, actions, to_play, children = (np.concatenate([column[p] for p in parts]) for column in columns)
-        output = self.evaluator.recurrent(parents, actions, to_play, children)
+        rows: slice | NDArray[np.intp] = slice(0, total)
+        if len(ranges) > 1:
+            parts = [np.arange(begin, begin + n) for (begin, _), n in zip(ranges, counts, strict=True)]
+            rows = np.concatenate(parts)
+        output = self.evaluator.recurrent(
+            descents.parent_slots[rows], descents.actions[rows], descents.to_play[rows], descents.child_slots[rows]
+        )
         self._policy_logits[:total] = output.policy_logits
         self._value[:total] = output.value
         self._reward[:total] = output.reward

@@ -17,6 +17,11 @@ PUCT = 1
 FIXED = 0
 MINMAX = 1
 
+PRIOR_FLOOR = 1e-30
+"""No action that may be tried has a smaller prior."""
+LOWEST_SCORE = -1e9
+"""As in mctx: a considered root action never scores less, so that it can be told from one that is not considered."""
+
 
 class Formula(NamedTuple):
     """What the kernels need of a `SearchConfig`, in types that numba takes apart cheaply."""
@@ -42,7 +47,8 @@ class SearchConfig:
     """Settings of a search. The defaults are those of 9x9 Go with Gumbel MuZero."""
 
     algorithm: Literal["gumbel", "puct"] = "gumbel"
-    """"gumbel": sequential halving at the root and the deterministic rule below it (Danihelka et al. 2022). "puct": MuZero's."""
+    """"gumbel": sequential halving at the root and a deterministic rule below it (Danihelka et al. 2022); "puct":
+    MuZero's formula everywhere."""
     num_simulations: int = 16
     """Most simulations of one batched run; sets how many hidden-state slots a batch of trees needs. >= 1."""
     num_considered: int = 8

@@ -1,7 +1,7 @@
 """Gumbel MuZero at the root: which visit counts sequential halving considers, its winner, the improved policy.
 
-Danihelka et al., "Policy improvement by planning with Gumbel" (2022). Works on arrays of root statistics; knows nothing of trees. The
-choice itself, action by action, is `kernels._choose_gumbel_root`.
+Danihelka et al., "Policy improvement by planning with Gumbel" (2022). Works on arrays of root statistics; knows nothing
+of trees. The choice itself, action by action, is `kernels._choose_gumbel_root`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.search.kernels import LOWEST_SCORE
+from engine.search.config import LOWEST_SCORE
 from engine.search.roots import masked_softmax
 
 
@@ -37,7 +37,7 @@ def considered_visits(num_considered: int, num_simulations: int) -> tuple[int, .
 
 
 def considered_table(num_considered: NDArray[np.int64], num_simulations: NDArray[np.int64]) -> NDArray[np.int32]:
-    """[n, B] int32: `considered_visits` of B trees as columns, n the greatest of `num_simulations` [B]; 0 past a column's end."""
+    """[n, B] int32: `considered_visits` of B trees as columns, n the greatest number; 0 past a column's end."""
     table = np.zeros((int(num_simulations.max(initial=0)), num_simulations.shape[0]), np.int32)
     for considered, simulations in set(zip(num_considered.tolist(), num_simulations.tolist(), strict=True)):
         columns = (num_considered == considered) & (num_simulations == simulations)
@@ -56,10 +56,11 @@ def root_scores(
 def winner(
     visits: NDArray[np.int32], scores: NDArray[np.float32], sigma: NDArray[np.float32], legal_mask: NDArray[np.bool_]
 ) -> NDArray[np.int32]:
-    """[B] int32: of the most visited legal actions of each row, the one with the best `scores + sigma`; all arguments [B, A]."""
+    """[B] int32: of the most visited legal actions of a row, the best by `scores + sigma`; arguments [B, A]."""
     most = np.where(legal_mask, visits, -1).max(axis=1, keepdims=True)
     total = np.maximum(scores + sigma, LOWEST_SCORE)
-    return np.where(legal_mask & (visits == most), total, -np.inf).argmax(axis=1).astype(np.int32)
+    best = np.where(legal_mask & (visits == most), total, -np.inf).argmax(axis=1)
+    return np.asarray(best, dtype=np.int32)
 
 
 def improved_policy(

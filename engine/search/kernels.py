@@ -1,36 +1,67 @@
-"""Compiled search: `select`, `expand_and_backup` and the readings of the root, over a range of trees.
+"""Compiled search, first half: `select` over a range of trees, and the readings of their roots.
 
-All compiled code is in this one module, because numba's cache notices a change in the function's own file only. Two calls make
-one simulation of every tree. Nothing here allocates nodes outside the given arrays, raises or holds the GIL; two threads may
-work at once on different trees, never on the same one.
+Compiled functions call functions of their own module only, because numba's cache notices no change in another file.
+`select` and `backup.expand_and_backup` make one simulation of every tree. They neither raise nor hold the GIL; two
+threads may work at once on different trees, never on the same one.
 
-Select (root: see `gumbel` and `puct`): a simulation walks down until it reaches an edge without node, a terminal node, or, in a tree
-without room, a node none of whose edges has a node. Simulations under way count as visits but not as values (lc0's virtual loss);
-edges into pending nodes are passed over.
+A simulation walks down until it reaches an edge without node, a terminal node, or, in a tree without room for more, a
+node that has no child. Simulations under way count as visits but not as values (lc0's form of virtual loss); edges into
+pending nodes are passed over.
 """
+# mypy: disable-error-code="untyped-decorator, no-any-return"
 
 from __future__ import annotations
 
 import math
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from engine.search.config import GUMBEL, MINMAX
-from engine.search.tree import EXPANDED, NO_ACTION, NO_LEAF, NO_PARENT, PENDING, ROOT, TERMINAL, UNVISITED
+from engine.search.config import GUMBEL, LOWEST_SCORE, MINMAX, Formula
+from engine.search.tree import (
+    EXPANDED,
+    NO_ACTION,
+    NO_LEAF,
+    NO_PARENT,
+    PENDING,
+    ROOT,
+    TERMINAL,
+    UNVISITED,
+    Descents,
+    Tree,
+)
 
-PRIOR_FLOOR = 1e-30
-"""No action that may be tried has a smaller prior."""
-LOWEST_SCORE = -1e9
-"""As in mctx: a considered root action never scores less, so that it can be told from one that is not considered."""
-COLLISION = -2
+COLLISION: Final = -2
 """Choice at a node whose possible edges all lead to pending nodes."""
-SELF = -3
+SELF: Final = -3
 """Choice at a node of a full tree that has no children: the node itself is the leaf, again."""
 
+_compiled = njit(cache=True, nogil=True, error_model="numpy")
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _normalise(tree, formula, b, to_play, q):
+
+class _Scan(NamedTuple):
+    """One pass over a node's edges."""
+
+    num_visited: int
+    """Edges that count as visited; their actions are listed."""
+    max_visits: int
+    """Greatest finished visits of an edge."""
+    effective_visits: int
+    """Sum over all edges of finished and virtual visits."""
+    mixed_value: float
+    """Value of the node for edges without their own (Danihelka et al. 2022, Appendix D), Black's view."""
+    visited_prior: float
+    """Prior mass of the visited edges."""
+    unvisited_prior: float
+    """Prior mass of the others."""
+    best_unvisited: int
+    """Of the edges without node that may get one, the one with the greatest prior, or NO_ACTION."""
+
+
+@_compiled
+def _normalise(tree: Tree, formula: Formula, b: int, to_play: int, q: float) -> float:
     """q01: `q` (Black's view) as a number in [0, 1] that the player `to_play` wants to be high."""
     if formula.value_transform == MINMAX:
         span = max(tree.value_max[b] - tree.value_min[b], formula.minmax_floor)
@@ -39,198 +70,171 @@ def _normalise(tree, formula, b, to_play, q):
     return 0.5 * (1.0 + to_play * q)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _edge_q(tree, formula, b, child):
-    """Q of the edge into `child`, which has been visited."""
+@_compiled
+def _edge_q(tree: Tree, formula: Formula, b: int, child: int) -> float:
+    """Q of the edge into `child`, which has been visited; Black's view."""
     return tree.reward[b, child] + formula.discount * tree.value_sum[b, child] / tree.node_visits[b, child]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _summarise(tree, formula, b, node, visited):
-    """Lists the visited actions of a node in `visited` [A] and sums over them.
+@_compiled
+def _edge_visits(tree: Tree, b: int, child: int) -> int:
+    """Finished and virtual visits of the edge into `child`."""
+    return tree.node_visits[b, child] + tree.virtual_visits[b, child]
 
-    Returns their number, all visits (in flight included), sigma's factor c_scale * (c_visit + max N), the mixed value in Black's view
-    (Danihelka et al. 2022, Appendix D) and the prior mass of the actions not visited.
-    """
+
+@_compiled
+def _scan(tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.int32]) -> _Scan:
+    """Reads every edge of a node once and lists the visited actions in `visited` [A]."""
     children = tree.children_index[b, node]
     prior = tree.prior[b, node]
-    num_visited = 0
-    sum_visits = 0
-    sum_effective_visits = 0
-    max_visits = 0
-    visited_prior = 0.0
-    weighted_q = 0.0
-    unvisited_prior = 0.0
+    has_room = tree.num_nodes[b] < tree.node_visits.shape[1]
+    num_visited, sum_visits, max_visits, effective_visits = 0, 0, 0, 0
+    visited_prior, unvisited_prior, weighted_q = 0.0, 0.0, 0.0
+    best_unvisited, best_prior = NO_ACTION, 0.0
     for action in range(children.shape[0]):
         child = children[action]
-        visits = 0
-        if child >= 0:
-            visits = tree.node_visits[b, child]
-            sum_effective_visits += visits + tree.virtual_visits[b, child]
-        if visits > 0:
-            visited[num_visited] = action
-            num_visited += 1
-            sum_visits += visits
-            max_visits = max(max_visits, visits)
-            visited_prior += prior[action]
-            weighted_q += prior[action] * _edge_q(tree, formula, b, child)
-        else:
+        if child == UNVISITED:
             unvisited_prior += prior[action]
+            if has_room and prior[action] > best_prior:
+                best_unvisited, best_prior = action, prior[action]
+            continue
+        visits = tree.node_visits[b, child]
+        effective_visits += visits + tree.virtual_visits[b, child]
+        if visits == 0:
+            unvisited_prior += prior[action]
+            continue
+        visited[num_visited] = action
+        num_visited += 1
+        sum_visits += visits
+        max_visits = max(max_visits, visits)
+        visited_prior += prior[action]
+        weighted_q += prior[action] * _edge_q(tree, formula, b, child)
     mixed_value = float(tree.raw_value[b, node])
     if num_visited > 0:
         mixed_value = (mixed_value + sum_visits * weighted_q / visited_prior) / (1.0 + sum_visits)
-    factor = formula.c_scale * (formula.c_visit + max_visits)
-    return num_visited, sum_effective_visits, factor, mixed_value, unvisited_prior
+    return _Scan(num_visited, max_visits, effective_visits, mixed_value, visited_prior, unvisited_prior, best_unvisited)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _is_open(tree, b, child, full):
-    """Whether a simulation may follow an edge into `child`: not into a pending node, nor to a new one in a full tree."""
-    if child == UNVISITED:
-        return not full
-    return tree.status[b, child] != PENDING
+@_compiled
+def _choice(scan: _Scan, best: int) -> int:
+    """`best`, or at a node without open edge: wait if it has (pending) children, else be the leaf."""
+    if best != NO_ACTION:
+        return best
+    return COLLISION if scan.effective_visits > 0 else SELF
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _nothing_open(tree, b, node):
-    """What to do at a node without open edge: wait if some are pending, else be the leaf."""
-    children = tree.children_index[b, node]
-    for action in range(children.shape[0]):
-        if children[action] != UNVISITED:
-            return COLLISION
-    return SELF
+@_compiled
+def _choose_gumbel_root(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32]) -> int:
+    """Sequential halving: of the actions with the considered visits, the best `root_scores + sigma(completed Q)`.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _choose_gumbel_root(tree, formula, b, full, visited):
-    """Sequential halving: the best `root_scores + sigma(completed Q)` among the actions with the considered number of visits.
-
-    If no open action has that number, because the tree is full, the best of all open actions.
+    If none has that number of visits (a full tree), the best of all open actions.
     """
-    _, _, factor, mixed_value, _ = _summarise(tree, formula, b, ROOT, visited)
+    scan = _scan(tree, formula, b, ROOT, visited)
+    factor = formula.c_scale * (formula.c_visit + scan.max_visits)
     to_play = tree.to_play[b, ROOT]
-    best, best_score = NO_ACTION, -np.inf
-    fallback, fallback_score = NO_ACTION, -np.inf
-    is_considered_pending = False
+    unvisited_sigma = factor * _normalise(tree, formula, b, to_play, scan.mixed_value)
+    has_room = tree.num_nodes[b] < tree.node_visits.shape[1]
+    best, best_score, best_is_considered = NO_ACTION, -np.inf, False
+    waits = False
     for action in range(tree.children_index.shape[2]):
         if tree.prior[b, ROOT, action] <= 0.0:
             continue
         child = tree.children_index[b, ROOT, action]
-        q = mixed_value
         visits = -tree.base_visits[b, action]
-        if child >= 0:
-            visits += tree.node_visits[b, child] + tree.virtual_visits[b, child]
-            if tree.node_visits[b, child] > 0:
-                q = _edge_q(tree, formula, b, child)
+        sigma = unvisited_sigma
+        is_open = has_room
+        if child != UNVISITED:
+            visits += _edge_visits(tree, b, child)
+            is_open = tree.status[b, child] != PENDING
+            if is_open:
+                sigma = factor * _normalise(tree, formula, b, to_play, _edge_q(tree, formula, b, child))
         is_considered = visits == tree.considered_visits[b]
-        if not _is_open(tree, b, child, full):
-            is_considered_pending |= is_considered and child != UNVISITED
-            continue
-        score = tree.root_scores[b, action] + factor * _normalise(tree, formula, b, to_play, q)
-        score = max(score, LOWEST_SCORE)
-        if is_considered and score > best_score:
-            best, best_score = action, score
-        if score > fallback_score:
-            fallback, fallback_score = action, score
-    if best != NO_ACTION:
-        return best
-    if is_considered_pending:
+        if not is_open:
+            waits = waits or (is_considered and child != UNVISITED)
+        elif is_considered or not best_is_considered:
+            score = max(tree.root_scores[b, action] + sigma, LOWEST_SCORE)
+            if score > best_score or (is_considered and not best_is_considered):
+                best, best_score, best_is_considered = action, score, is_considered
+    if waits and not best_is_considered:
         return COLLISION
-    return fallback if fallback != NO_ACTION else _nothing_open(tree, b, ROOT)
+    return _choice(scan, best)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _choose_gumbel(tree, formula, b, node, full, visited):
-    """Interior rule: argmax of softmax(logits + sigma(completed Q)) - N(a) / (1 + sum N) (Danihelka et al. 2022, section 5).
+@_compiled
+def _choose_gumbel(
+    tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.int32], gains: NDArray[np.float64]
+) -> int:
+    """Interior rule: argmax of softmax(logits + sigma(completed Q)) - N(a) / (1 + sum N); Danihelka et al., section 5.
 
-    The unvisited actions share one completed Q, so the softmax needs an exponential only for the visited ones.
+    Actions without a Q of their own share the mixed value, so only visited ones need an exponential: with `gains`
+    sigma(Q) - sigma(mixed value), the softmax is prior * exp(gains) over its sum.
     """
-    num_visited, sum_visits, factor, mixed_value, unvisited_prior = _summarise(tree, formula, b, node, visited)
+    scan = _scan(tree, formula, b, node, visited)
+    factor = formula.c_scale * (formula.c_visit + scan.max_visits)
     to_play = tree.to_play[b, node]
     children = tree.children_index[b, node]
     prior = tree.prior[b, node]
-    mixed = _normalise(tree, formula, b, to_play, mixed_value)
+    mixed = _normalise(tree, formula, b, to_play, scan.mixed_value)
     peak = 0.0
-    for i in range(num_visited):
-        q = _normalise(tree, formula, b, to_play, _edge_q(tree, formula, b, children[visited[i]]))
-        peak = max(peak, factor * (q - mixed))
+    for i in range(scan.num_visited):
+        q = _edge_q(tree, formula, b, children[visited[i]])
+        gains[i] = factor * (_normalise(tree, formula, b, to_play, q) - mixed)
+        peak = max(peak, gains[i])
     unvisited_weight = math.exp(-peak)
-    total = unvisited_prior * unvisited_weight
-    for i in range(num_visited):
-        q = _normalise(tree, formula, b, to_play, _edge_q(tree, formula, b, children[visited[i]]))
-        total += prior[visited[i]] * math.exp(factor * (q - mixed) - peak)
-    best, best_score = NO_ACTION, -np.inf
-    for action in range(children.shape[0]):
-        child = children[action]
-        if not _is_open(tree, b, child, full) or prior[action] <= 0.0:
-            continue
-        if child == UNVISITED:
-            score = prior[action] * unvisited_weight / total
-        else:
-            q = _normalise(tree, formula, b, to_play, _edge_q(tree, formula, b, child))
-            visits = tree.node_visits[b, child] + tree.virtual_visits[b, child]
-            score = prior[action] * math.exp(factor * (q - mixed) - peak) / total - visits / (1.0 + sum_visits)
+    total = scan.unvisited_prior * unvisited_weight
+    for i in range(scan.num_visited):
+        gains[i] = prior[visited[i]] * math.exp(gains[i] - peak)
+        total += gains[i]
+    best, best_score = scan.best_unvisited, -np.inf
+    if best != NO_ACTION:
+        best_score = prior[best] * unvisited_weight / total
+    for i in range(scan.num_visited):
+        visits = _edge_visits(tree, b, children[visited[i]])
+        score = gains[i] / total - visits / (1.0 + scan.effective_visits)
         if score > best_score:
-            best, best_score = action, score
-    return best if best != NO_ACTION else _nothing_open(tree, b, node)
+            best, best_score = visited[i], score
+    return _choice(scan, best)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _choose_puct(tree, formula, b, node, full):
+@_compiled
+def _choose_puct(tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.int32]) -> int:
     """MuZero's PUCT (Appendix B) with KataGo's first-play urgency; root and interior alike."""
+    scan = _scan(tree, formula, b, node, visited)
     children = tree.children_index[b, node]
     prior = tree.prior[b, node]
     to_play = tree.to_play[b, node]
-    visited_prior = 0.0
-    for action in range(children.shape[0]):
-        child = children[action]
-        if child >= 0 and tree.node_visits[b, child] > 0:
-            visited_prior += prior[action]
-    node_visits = tree.node_visits[b, node] + tree.virtual_visits[b, node] - 1  # less the simulation that asks
+    node_visits = _edge_visits(tree, b, node) - 1  # less the simulation that asks
     exploration = formula.puct_init + math.log((node_visits + formula.puct_base + 1.0) / formula.puct_base)
     exploration *= math.sqrt(node_visits)
-    node_value = tree.value_sum[b, node] / tree.node_visits[b, node]
-    urgency = _normalise(tree, formula, b, to_play, node_value) - formula.fpu_reduction * math.sqrt(visited_prior)
-    urgency = max(urgency, 0.0)
-    best, best_score = NO_ACTION, -np.inf
-    for action in range(children.shape[0]):
+    best, best_score = scan.best_unvisited, -np.inf
+    if best != NO_ACTION:
+        node_value = tree.value_sum[b, node] / tree.node_visits[b, node]
+        urgency = _normalise(tree, formula, b, to_play, node_value)
+        urgency -= formula.fpu_reduction * math.sqrt(scan.visited_prior)
+        best_score = max(urgency, 0.0) + exploration * prior[best]
+    for i in range(scan.num_visited):
+        action = visited[i]
         child = children[action]
-        if not _is_open(tree, b, child, full) or prior[action] <= 0.0:
-            continue
-        score = urgency
-        visits = 0
-        if child != UNVISITED:
-            visits = tree.node_visits[b, child] + tree.virtual_visits[b, child]
-            score = _normalise(tree, formula, b, to_play, _edge_q(tree, formula, b, child))
-        score += exploration * prior[action] / (1.0 + visits)
+        score = _normalise(tree, formula, b, to_play, _edge_q(tree, formula, b, child))
+        score += exploration * prior[action] / (1.0 + _edge_visits(tree, b, child))
         if score > best_score:
             best, best_score = action, score
-    return best if best != NO_ACTION else _nothing_open(tree, b, node)
+    return _choice(scan, best)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _choose(tree, formula, b, node, full, visited):
-    """The action to follow from an expanded node, or COLLISION, or SELF."""
-    if formula.algorithm == GUMBEL:
-        if node == ROOT:
-            return _choose_gumbel_root(tree, formula, b, full, visited)
-        return _choose_gumbel(tree, formula, b, node, full, visited)
-    return _choose_puct(tree, formula, b, node, full)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _exact_value(tree, formula, b, node, action):
-    """The known outcome of an edge (Black's view), or NaN: root actions that end the game, and pass, pass from the root."""
+@_compiled
+def _exact_value(tree: Tree, formula: Formula, b: int, node: int, action: int) -> float:
+    """Known outcome of an edge, Black's view, or NaN: root actions that end the game, and two passes from the root."""
     if node == ROOT:
-        return tree.terminal_values[b, action]
+        return float(tree.terminal_values[b, action])
     if action == formula.pass_action and tree.action_from_parent[b, node] == action and tree.parent[b, node] == ROOT:
-        return tree.pass_pass_values[b]
-    return np.float32(np.nan)
+        return float(tree.pass_pass_values[b])
+    return np.nan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _create(tree, formula, b, node, action):
-    """Appends the child of `node` by `action`; terminal if its value is known, else pending. Returns its number."""
+@_compiled
+def _create(tree: Tree, formula: Formula, b: int, node: int, action: int) -> int:
+    """Appends the child of `node` by `action`: terminal if its outcome is known, else pending. Returns its number."""
     child = tree.num_nodes[b]
     tree.num_nodes[b] = child + 1
     tree.children_index[b, node, action] = child
@@ -242,29 +246,33 @@ def _create(tree, formula, b, node, action):
     tree.virtual_visits[b, child] = 0
     tree.value_sum[b, child] = 0.0
     tree.raw_value[b, child] = 0.0
-    value = _exact_value(tree, formula, b, node, action)
-    is_known = not np.isnan(value)
-    tree.reward[b, child] = value if is_known else 0.0
+    outcome = _exact_value(tree, formula, b, node, action)
+    is_known = not math.isnan(outcome)
+    tree.reward[b, child] = outcome if is_known else 0.0
     tree.status[b, child] = TERMINAL if is_known else PENDING
     return child
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _release(tree, b, node):
+@_compiled
+def _release(tree: Tree, b: int, node: int) -> None:
     """Takes back the virtual visits of a simulation, from `node` up to the root."""
     while node != NO_PARENT:
         tree.virtual_visits[b, node] -= 1
         node = tree.parent[b, node]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _descend(tree, formula, b, visited):
+@_compiled
+def _descend(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32], gains: NDArray[np.float64]) -> int:
     """One simulation's way down, marked by virtual visits. Returns the leaf, or NO_LEAF after a collision."""
-    full = tree.num_nodes[b] >= tree.node_visits.shape[1]
     node = ROOT
     tree.virtual_visits[b, ROOT] += 1
     while tree.status[b, node] == EXPANDED:
-        action = _choose(tree, formula, b, node, full, visited)
+        if formula.algorithm != GUMBEL:
+            action = _choose_puct(tree, formula, b, node, visited)
+        elif node == ROOT:
+            action = _choose_gumbel_root(tree, formula, b, visited)
+        else:
+            action = _choose_gumbel(tree, formula, b, node, visited, gains)
         if action == SELF:
             return node
         if action == COLLISION:
@@ -276,21 +284,22 @@ def _descend(tree, formula, b, visited):
     return node
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def select(tree, formula, active, descents, begin, end):
+@_compiled
+def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: Descents, begin: int, end: int) -> int:
     """Starts one simulation in each tree b of begin <= b < end with `active[b]`.
 
-    Writes `descents.leaf[begin:end]` and the rows begin, begin + 1, ... of the other arrays of `descents`, one for each leaf that
-    needs the network. Returns the number of those rows.
+    Writes `descents.leaf[begin:end]` and the rows begin, begin + 1, ... of the other arrays of `descents`, one for each
+    leaf that needs the network. Returns the number of those rows.
     """
-    visited = np.empty(tree.children_index.shape[2], np.int32)
     num_nodes = tree.node_visits.shape[1]
+    visited = np.empty(tree.children_index.shape[2], np.int32)
+    gains = np.empty(tree.children_index.shape[2], np.float64)
     row = begin
     for b in range(begin, end):
         descents.leaf[b] = NO_LEAF
         if not active[b]:
             continue
-        leaf = _descend(tree, formula, b, visited)
+        leaf = _descend(tree, formula, b, visited, gains)
         descents.leaf[b] = leaf
         if leaf != NO_LEAF and tree.status[b, leaf] == PENDING:
             parent = tree.parent[b, leaf]
@@ -303,81 +312,32 @@ def select(tree, formula, active, descents, begin, end):
     return row - begin
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _expand(tree, formula, b, node, policy_logits, value, reward):
-    """Stores the network's answer in a pending node. The second of two passes ends the game: such a node is terminal."""
-    tree.raw_value[b, node] = value
-    tree.reward[b, node] = reward
-    action = tree.action_from_parent[b, node]
-    if action == formula.pass_action and tree.action_from_parent[b, tree.parent[b, node]] == action:
-        tree.status[b, node] = TERMINAL
-        return
-    tree.status[b, node] = EXPANDED
-    num_actions = policy_logits.shape[0]
-    prior = tree.prior[b, node]
-    peak = policy_logits[0]
-    for a in range(1, num_actions):
-        peak = max(peak, policy_logits[a])
-    total = 0.0
-    for a in range(num_actions):
-        weight = math.exp(policy_logits[a] - peak)
-        prior[a] = weight
-        total += weight
-    for a in range(num_actions):
-        prior[a] = max(prior[a] / total, PRIOR_FLOOR)
-        tree.children_index[b, node, a] = UNVISITED
+@_compiled
+def read_roots(
+    tree: Tree,
+    formula: Formula,
+    num_trees: int,
+    visits: NDArray[np.int32],
+    q: NDArray[np.float32],
+    sigma: NDArray[np.float32],
+) -> None:
+    """Writes statistics of the roots of the first `num_trees` trees, [num_trees, A] each.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _backup(tree, formula, b, leaf):
-    """Adds the leaf's own value to every node up to the root and ends the simulation's virtual visits."""
-    node = leaf
-    value = float(tree.raw_value[b, leaf])
-    while True:
-        tree.node_visits[b, node] += 1
-        tree.virtual_visits[b, node] -= 1
-        tree.value_sum[b, node] += value
-        if node == ROOT:
-            return
-        q = _edge_q(tree, formula, b, node)
-        tree.value_min[b] = min(tree.value_min[b], q)
-        tree.value_max[b] = max(tree.value_max[b], q)
-        value = tree.reward[b, node] + formula.discount * value
-        node = tree.parent[b, node]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def expand_and_backup(tree, formula, descents, begin, end, count, policy_logits, value, reward):
-    """Ends the simulations that `select` began in the trees begin <= b < end.
-
-    The network's answers to the rows begin, ..., begin + count - 1 of `descents` are rows 0, ..., count - 1 of `policy_logits` [>= count, A],
-    `value` and `reward` [>= count], all float32.
+    `visits` int32; `q` float32, Black's view, NaN where unvisited; `sigma` float32, sigma(completed Q) for the player
+    to move.
     """
-    for i in range(count):
-        b = descents.tree_index[begin + i]
-        _expand(tree, formula, b, descents.leaf[b], policy_logits[i], value[i], reward[i])
-    for b in range(begin, end):
-        if descents.leaf[b] != NO_LEAF:
-            _backup(tree, formula, b, descents.leaf[b])
-            descents.leaf[b] = NO_LEAF
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def read_roots(tree, formula, num_trees, visits, q, sigma):
-    """Writes, for the roots of the first `num_trees` trees, [num_trees, A] each: `visits` int32, `q` float32 (Black's view, NaN where
-    unvisited) and `sigma` float32, sigma(completed Q) for the player to move."""
     num_actions = tree.children_index.shape[2]
     visited = np.empty(num_actions, np.int32)
     for b in range(num_trees):
-        _, _, factor, mixed_value, _ = _summarise(tree, formula, b, ROOT, visited)
+        scan = _scan(tree, formula, b, ROOT, visited)
+        factor = formula.c_scale * (formula.c_visit + scan.max_visits)
         to_play = tree.to_play[b, ROOT]
-        for action in range(num_actions):
+        visits[b] = 0
+        q[b] = np.nan
+        sigma[b] = factor * _normalise(tree, formula, b, to_play, scan.mixed_value)
+        for i in range(scan.num_visited):
+            action = visited[i]
             child = tree.children_index[b, ROOT, action]
-            completed_q = mixed_value
-            visits[b, action] = 0
-            q[b, action] = np.nan
-            if child >= 0 and tree.node_visits[b, child] > 0:
-                completed_q = _edge_q(tree, formula, b, child)
-                visits[b, action] = tree.node_visits[b, child]
-                q[b, action] = completed_q
-            sigma[b, action] = factor * _normalise(tree, formula, b, to_play, completed_q)
+            visits[b, action] = tree.node_visits[b, child]
+            q[b, action] = _edge_q(tree, formula, b, child)
+            sigma[b, action] = factor * _normalise(tree, formula, b, to_play, q[b, action])

@@ -14,7 +14,7 @@ def add_dirichlet_noise(
     fraction: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """[B, A] float32: (1 - fraction) * prior + fraction * Dirichlet(alpha) over the legal actions; 0 stays 0 elsewhere."""
+    """[B, A] float32: (1 - fraction) * prior + fraction * Dirichlet(alpha) over the legal actions, 0 elsewhere."""
     if fraction == 0.0:
         return prior
     gamma = np.where(
@@ -35,4 +35,5 @@ def most_visited(
 ) -> NDArray[np.int32]:
     """[B] int32: the legal action with the most visits; of equals, the one with the greatest prior."""
     most = np.where(legal_mask, visits, -1).max(axis=1, keepdims=True)
-    return np.where(legal_mask & (visits == most), prior, -1.0).argmax(axis=1).astype(np.int32)
+    best = np.where(legal_mask & (visits == most), prior, -1.0).argmax(axis=1)
+    return np.asarray(best, dtype=np.int32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidInput
-from engine.search.kernels import PRIOR_FLOOR
+from engine.search.config import PRIOR_FLOOR
 from engine.search.tree import EXPANDED, NO_ACTION, NO_PARENT, NO_PASS, ROOT, UNVISITED, Tree
 
 
@@ -26,7 +26,7 @@ class RootBatch:
     to_play: NDArray[np.int8]
     """[B] player to move, +1 or -1."""
     terminal_values: NDArray[np.float32] | None = None
-    """[B, A] exact outcome (Black's view) of an action that ends the game, NaN where it does not; None: no action is known to."""
+    """[B, A] exact outcome (Black's view) of an action that ends the game, NaN where it does not; None: none does."""
     pass_pass_values: NDArray[np.float32] | None = None
     """[B] exact outcome (Black's view) if both players pass now, NaN where unknown; None: unknown everywhere."""
     pass_action: int = NO_PASS
@@ -68,8 +68,8 @@ def set_roots(
 ) -> None:
     """Begins a search in the first B trees: an evaluated root each, and no other node.
 
-    `prior` [B, A] float32 is 0 on illegal actions; `root_scores` [B, A] float32 are read by sequential halving only; `value` [B] float32
-    is the network's, Black's view.
+    `prior` [B, A] float32 is 0 on illegal actions; `root_scores` [B, A] float32 are read by sequential halving only;
+    `value` [B] float32 is the network's, Black's view.
     """
     trees = slice(0, roots.size)
     tree.num_nodes[trees] = 1

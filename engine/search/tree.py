@@ -1,9 +1,9 @@
 """The trees of a batch, as a structure of arrays: B trees of at most N nodes with A actions each.
 
-Knows how nodes are stored and named; knows nothing of formulas or networks. A node has no Python object: it is the pair (tree,
-node number), nodes are numbered in the order of their creation, and the hidden state of node n of tree b is slot b * N + n of the
-evaluator. The statistics of an edge are those of the node it leads to. Nothing is cleared between searches: creating a node
-initialises it.
+Knows how nodes are stored and named; knows nothing of formulas or networks. A node has no Python object: it is the pair
+(tree, node number), nodes are numbered in the order of their creation, and the hidden state of node n of tree b is slot
+b * N + n of the evaluator. The statistics of an edge are those of the node it leads to. Nothing is cleared between
+searches: creating a node initialises it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def allocate_tree(num_trees: int, num_nodes: int, num_actions: int) -> Tree:
 
 
 class Descents(NamedTuple):
-    """Where one simulation of each tree ended: written by `select`, read by the evaluator's caller and by `expand_and_backup`.
+    """Where one simulation of each tree ended: written by `select`, read by `expand_and_backup`.
 
     The first four arrays are the arguments of `Evaluator.recurrent`, one row for each leaf that needs the network.
     """

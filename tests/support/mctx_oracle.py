@@ -57,7 +57,7 @@ def run(
     gumbel: np.ndarray,
     with_reward: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Searches the path-evaluator problems `seeds` [B, 1]; returns visits, action_weights, action, root_value (Black's view)."""
+    """Searches the path-evaluator problems `seeds` [B, 1]; values and Q in Black's view."""
     num_actions = legal_mask.shape[1]
     state = path.root_state(seeds)
     mover = to_play.astype(np.float32)

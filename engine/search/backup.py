@@ -1,0 +1,87 @@
+"""Compiled search, second half: `expand_and_backup` over a range of trees.
+
+See `kernels`, whose `select` comes first, for what holds of both.
+"""
+# mypy: disable-error-code="untyped-decorator, no-any-return"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from engine.search.config import PRIOR_FLOOR, Formula
+from engine.search.tree import EXPANDED, NO_LEAF, ROOT, TERMINAL, UNVISITED, Descents, Tree
+
+_compiled = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@_compiled
+def _expand(
+    tree: Tree, formula: Formula, b: int, node: int, policy_logits: NDArray[np.float32], value: float, reward: float
+) -> None:
+    """Stores the network's answer in a pending node. The second of two passes ends the game: that node is terminal."""
+    tree.raw_value[b, node] = value
+    tree.reward[b, node] = reward
+    action = tree.action_from_parent[b, node]
+    if action == formula.pass_action and tree.action_from_parent[b, tree.parent[b, node]] == action:
+        tree.status[b, node] = TERMINAL
+        return
+    tree.status[b, node] = EXPANDED
+    prior = tree.prior[b, node]
+    peak = policy_logits[0]
+    for a in range(1, prior.shape[0]):
+        peak = max(peak, policy_logits[a])
+    total = 0.0
+    for a in range(prior.shape[0]):
+        prior[a] = math.exp(policy_logits[a] - peak)
+        total += prior[a]
+    for a in range(prior.shape[0]):
+        prior[a] = max(prior[a] / total, PRIOR_FLOOR)
+        tree.children_index[b, node, a] = UNVISITED
+
+
+@_compiled
+def _backup(tree: Tree, formula: Formula, b: int, leaf: int) -> None:
+    """Adds the leaf's own value to every node up to the root and ends the simulation's virtual visits."""
+    node = leaf
+    value = float(tree.raw_value[b, leaf])
+    while True:
+        tree.node_visits[b, node] += 1
+        tree.virtual_visits[b, node] -= 1
+        tree.value_sum[b, node] += value
+        if node == ROOT:
+            return
+        q = tree.reward[b, node] + formula.discount * tree.value_sum[b, node] / tree.node_visits[b, node]
+        tree.value_min[b] = min(tree.value_min[b], q)
+        tree.value_max[b] = max(tree.value_max[b], q)
+        value = tree.reward[b, node] + formula.discount * value
+        node = tree.parent[b, node]
+
+
+@_compiled
+def expand_and_backup(
+    tree: Tree,
+    formula: Formula,
+    descents: Descents,
+    begin: int,
+    end: int,
+    count: int,
+    policy_logits: NDArray[np.float32],
+    value: NDArray[np.float32],
+    reward: NDArray[np.float32],
+) -> None:
+    """Ends the simulations that `select` began in the trees begin <= b < end.
+
+    The network's answers to the rows begin, ..., begin + count - 1 of `descents` are rows 0, ..., count - 1 of
+    `policy_logits` [>= count, A], `value` and `reward` [>= count], all float32.
+    """
+    for i in range(count):
+        b = descents.tree_index[begin + i]
+        _expand(tree, formula, b, descents.leaf[b], policy_logits[i], value[i], reward[i])
+    for b in range(begin, end):
+        if descents.leaf[b] != NO_LEAF:
+            _backup(tree, formula, b, descents.leaf[b])
+            descents.leaf[b] = NO_LEAF
