@@ -5,7 +5,7 @@ Knows no rules: captures, legality, score and observation planes all come from `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,14 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import InvalidConfig, InvalidInput, InvalidRules
 from engine.go.batch import GoBatch
+from engine.go.diagram import to_diagram
 from engine.go.features import NUM_PLANES, Variant
 from engine.go.kernels import NO_MOVE
+from engine.go.position import Position
 from engine.go.rules import BLACK, DEFAULT_RULES, WHITE, RuleSet, rules_by_name
 from trainer.envs.board_game import BoardGameEnv, BoardGameVectorEnv
 from trainer.envs.vector_env import Infos, State, checked_array
-
-if TYPE_CHECKING:
-    from engine.go.position import Position
 
 _KOMI_PER_UNIT = 20.0
 """Points of komi for 1.0 in the komi plane; the only plane that can leave [-1, 1]."""
@@ -134,16 +133,12 @@ class GoVectorEnv(BoardGameVectorEnv):
 
     def position(self, game: int) -> Position:
         """One game as a `Position`, its moves replayed."""
-        from engine.go.position import Position
-
         position = Position(size=self.batch.size, rules=self.rules, komi=float(self.batch.komi[game]))
         for ply in range(int(self.batch.ply[game])):
             position.play(BLACK if ply % 2 == 0 else WHITE, int(self.moves[game, ply]))
         return position
 
     def diagram(self, game: int) -> str:
-        from engine.go.diagram import to_diagram
-
         return to_diagram(self.position(game))
 
     def state(self) -> State:
