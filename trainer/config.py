@@ -205,6 +205,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
     *sections, last = key.strip().split(".")
     for section in sections:
         data = data.setdefault(section, {})
+        if not isinstance(data, dict):
+            raise InvalidConfig(f"override {override!r}: cannot set a part of {section!r}, which is a plain value")
     data[last] = value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -53,20 +54,16 @@ class Learner:
             group["lr"] = learning_rate(self.step_count, self.config)
         losses = compute_losses(self.network, windows, self.config)
         total: Tensor = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            raise EvaluationError(
-                f"loss is not finite at step {self.step_count}: { {k: float(v) for k, v in losses.items()} }"
-            )
+        figures = {name: float(loss.detach()) for name, loss in losses.items()} | {"total": float(total.detach())}
+        if not math.isfinite(figures["total"]):
+            raise EvaluationError(f"the loss is not finite at step {self.step_count}: {figures}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.step_count += 1
         self._average()
-        return {name: float(loss.detach()) for name, loss in losses.items()} | {
-            "total": float(total.detach()),
-            "grad_norm": float(norm),
-        }
+        return figures | {"grad_norm": float(norm)}
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import InvalidConfig
+from trainer.config import PRESETS, config_from_dict, config_to_dict, load_config
+
+
+@pytest.mark.parametrize("preset", sorted(p.stem for p in PRESETS.glob("*.toml")))
+def test_presets_load_and_round_trip(preset: str) -> None:
+    config = load_config(preset)
+    assert config.name == preset
+    assert config_from_dict(config_to_dict(config)) == config
+
+
+def test_overrides() -> None:
+    config = load_config("go5", ["learner.batch_size=64", "network.value.bins=5", "name=other", "env.komi_low=-1.5"])
+    assert (config.learner.batch_size, config.network.value.bins, config.name) == (64, 5, "other")
+    assert config.env.komi_low == -1.5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("learner.batchsize=64", "unknown setting 'learner.batchsize'"),
+        ("learner.batch_size=many", "configuration: "),
+        ("learner.batch_size", "expected key.sub=value"),
+        ("search.num_simulations=0", "num_simulations"),
+        ("search=5", "configuration: "),
+        ("learner.batch_size.x=5", "cannot set"),
+    ],
+)
+def test_bad_overrides_are_named(override: str, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message):
+        load_config("go5", [override])
+
+
+def test_unknown_and_broken_presets(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="presets are: .*go5"):
+        load_config("nothing")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("a = = 1")
+    with pytest.raises(InvalidConfig, match=r"broken\.toml"):
+        load_config(broken)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import EvaluationError
+from tests.support.go_games import random_games
+from trainer.config import EnvConfig, LearnerConfig, TrainConfig
+from trainer.learner import Learner, learning_rate
+from trainer.losses import compute_losses, unroll
+from trainer.network import NetworkConfig, make_network
+from trainer.windows import WindowBuilder, Windows
+
+SIZE = 3
+
+
+def make_windows(count: int, *, seed: int = 0, **learner: object) -> Windows:
+    settings = {"unroll_steps": 2, "consistency_steps": 1} | learner
+    config = TrainConfig(env=EnvConfig(size=SIZE), learner=LearnerConfig(**settings))  # type: ignore[arg-type]
+    games = random_games(count, size=SIZE, seed=seed)
+    rng = np.random.default_rng(seed)
+    return WindowBuilder(config, num_actions=10).build([(g, int(rng.integers(len(g)))) for g in games], rng)
+
+
+def make_learner(*, channels: int = 16, seed: int = 0, **settings: object) -> Learner:
+    torch.manual_seed(seed)
+    network = make_network(
+        NetworkConfig(channels=channels, head_channels=8, representation_blocks=1, dynamics_blocks=1)
+    )
+    return Learner(network, LearnerConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_learning_rate_warms_up_and_drops_twice() -> None:
+    config = LearnerConfig(learning_rate=1.0, warmup_steps=10, total_steps=100)
+    rates = [learning_rate(step, config) for step in (0, 9, 59, 60, 84, 85, 99)]
+    assert rates == pytest.approx([0.1, 1.0, 1.0, 0.3, 0.3, 0.1, 0.1])
+
+
+def test_every_weight_learns() -> None:
+    learner = make_learner(warmup_steps=0)
+    losses = compute_losses(learner.network, make_windows(32), learner.config)
+    assert set(losses) == {"policy", "value", "score", "ownership", "board", "legal", "terminal", "consistency"}
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    for name, parameter in learner.network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_the_gradient_halves_at_every_imagined_step() -> None:
+    learner = make_learner()
+    windows = make_windows(8)
+    _, states, _ = unroll(learner.network, windows)
+    for state in states:
+        state.retain_grad()
+    network = learner.network
+    states[1].sum().backward()
+    halved = states[0].grad.clone()  # type: ignore[union-attr]
+    start = states[0].detach().requires_grad_()
+    network.imagine(start, windows.action_planes[0]).sum().backward()
+    assert torch.allclose(halved, 0.5 * start.grad, atol=1e-6)  # type: ignore[operator]
+
+
+def test_padding_steps_and_branches_do_not_teach_policy_or_value() -> None:
+    learner = make_learner()
+    windows = make_windows(32, branch_share=1.0)
+    assert windows.go is not None
+    nothing = dataclasses.replace(
+        windows,
+        policy_weight=torch.zeros_like(windows.policy_weight),
+        go=dataclasses.replace(windows.go, outcome_weight=torch.zeros_like(windows.go.outcome_weight)),
+    )
+    losses = compute_losses(learner.network, nothing, learner.config)
+    for name in ("policy", "value", "score", "ownership"):
+        assert losses[name] == 0
+    assert losses["board"] > 0
+
+
+def test_a_loss_that_is_not_finite_changes_nothing() -> None:
+    learner = make_learner()
+    before = {k: v.clone() for k, v in learner.state().items()}
+    windows = make_windows(8)
+    broken = dataclasses.replace(windows, observation=windows.observation * float("nan"))
+    with pytest.raises(EvaluationError, match="step 0"):
+        learner.step(broken)
+    assert all(torch.equal(v, before[k]) for k, v in learner.state().items())
+    assert learner.step_count == 0
+
+
+def test_state_survives_a_round_trip() -> None:
+    first, second = make_learner(), make_learner(seed=1)
+    windows = make_windows(16)
+    for _ in range(3):
+        first.step(windows)
+    second.load_state({k: v.clone() for k, v in first.state().items()}, step_count=first.step_count)
+    assert first.step(windows) == second.step(windows)
+    assert all(torch.equal(v, second.state()[k]) for k, v in first.state().items())
+
+
+def test_a_network_overfits_512_windows() -> None:
+    """Random labels on 512 fixed windows are learned by heart: boards, values and policies."""
+    learner = make_learner(channels=64, learning_rate=3e-3, warmup_steps=20, total_steps=10_000, weight_decay=0.0)
+    windows = make_windows(512, unroll_steps=1, branch_share=0.0)
+    assert windows.go is not None
+    first = learner.step(windows)
+    for _ in range(240):
+        last = learner.step(windows)
+    floor = -(windows.policy * windows.policy.clamp(min=1e-9).log()).sum(-1) * windows.policy_weight
+    policy_floor = float((floor.sum(0)).sum() / 512)
+    assert last["board"] < 0.05 * first["board"]
+    assert last["value"] < 0.15 * first["value"]
+    assert last["policy"] - policy_floor < 0.35 * (first["policy"] - policy_floor)
+    assert last["total"] < 0.5 * first["total"]
