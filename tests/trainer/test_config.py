@@ -24,11 +24,11 @@ def test_overrides() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("learner.batchsize=64", "unknown setting 'learner.batchsize'"),
+        ("learner.batchsize=64", "unknown setting"),
         ("learner.batch_size=many", "configuration: "),
         ("learner.batch_size", "expected key.sub=value"),
         ("search.num_simulations=0", "num_simulations"),
-        ("search=5", "configuration: "),
+        ("search=5", "configuration"),
         ("learner.batch_size.x=5", "cannot set"),
     ],
 )
@@ -38,7 +38,7 @@ def test_bad_overrides_are_named(override: str, message: str) -> None:
 
 
 def test_unknown_and_broken_presets(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="presets are: .*go5"):
+    with pytest.raises(InvalidConfig, match=r"presets are: .*go5"):
         load_config("nothing")
     broken = tmp_path / "broken.toml"
     broken.write_text("a = = 1")
