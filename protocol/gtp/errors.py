@@ -28,6 +28,7 @@ INVALID_NUMBER_OF_STONES = "invalid number of stones"
 BAD_VERTEX_LIST = "bad vertex list"
 CANNOT_SCORE = "cannot score"
 INTERNAL_ERROR = "internal error"
+INTERRUPTED = "interrupted"
 
 _TEXTS: dict[type[TengenError], str] = {
     IllegalMove: ILLEGAL_MOVE,
@@ -68,6 +69,7 @@ __all__ = [
     "CANNOT_UNDO",
     "ILLEGAL_MOVE",
     "INTERNAL_ERROR",
+    "INTERRUPTED",
     "INVALID_NUMBER_OF_STONES",
     "SYNTAX_ERROR",
     "UNACCEPTABLE_SIZE",

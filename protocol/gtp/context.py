@@ -1,0 +1,76 @@
+"""What a command's handler may use: the player, as far as GTP needs it, and what a conversation remembers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from protocol.gtp.arguments import Arguments
+from protocol.gtp.errors import INTERRUPTED, CommandFailed
+from protocol.gtp.notices import Notices
+
+if TYPE_CHECKING:
+    from engine.go.position import Position
+    from engine.player import Decision, FinalScore
+    from engine.search.clock import GameClock
+
+POLL_S: Final = 0.05
+"""How often a wait looks whether anybody still waits for it."""
+
+
+class GtpPlayer(Protocol):
+    """The part of `engine.player.Player` that GTP drives; its documentation is there. Tests script their own."""
+
+    @property
+    def position(self) -> Position: ...
+    @position.setter
+    def position(self, position: Position) -> None: ...
+    @property
+    def clock(self) -> GameClock: ...
+    @property
+    def ready_error(self) -> Exception | None: ...
+
+    def new_game(self, size: int | None = None) -> None: ...
+    def play(self, color: int, action: int) -> None: ...
+    def undo(self) -> None: ...
+    def final_score(self) -> FinalScore: ...
+    def dead_stones(self) -> frozenset[int]: ...
+    def generate(self, color: int, *, play: bool = True) -> Decision: ...
+    def abort(self) -> None: ...
+    def ensure_ready(self, timeout_s: float | None = None) -> bool: ...
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class GtpContext:
+    """One conversation's state beside the game itself."""
+
+    player: GtpPlayer
+    """Who plays; owned by the thread that executes commands, except for `abort`."""
+    name: str
+    """Answer to `name`."""
+    version: str
+    """Answer to `version`: digits and dots, which some clients parse."""
+    notices: Notices
+    """Where the human is told what an answer cannot say."""
+    sgf_folder: Path | None = None
+    """The only folder whose files may be read and written; None: any SGF file of the user."""
+    command_names: tuple[str, ...] = ()
+    """What `list_commands` lists, in this order."""
+    is_finished: bool = False
+    """Set by `quit`: nothing is executed any more."""
+    is_hurried: threading.Event = field(default_factory=threading.Event)
+    """Set from another thread when nobody will wait for the command under way."""
+
+    def wait_for_model(self) -> None:
+        """Blocks until the model is loaded, or cannot be, which the player then says. Fails when nobody waits."""
+        while not self.player.ensure_ready(POLL_S) and self.player.ready_error is None:
+            if self.is_hurried.is_set():
+                raise CommandFailed(INTERRUPTED)
+
+
+Handler = Callable[[GtpContext, Arguments], str]
+"""Executes one command and returns the text of its success; raises `TengenError`, with the state untouched."""

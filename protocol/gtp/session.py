@@ -1,0 +1,140 @@
+"""One GTP conversation: a thread that reads commands, the caller's thread that executes them, and how it ends.
+
+`quit`, the end of the input, a closed output and a termination signal end the session, and cut the thought about a move
+short. What arrives in one burst with the `quit` or the end of the input is spared: that is a script sent through a
+pipe, which wants its answers, and not a controller that leaves in the middle of a move.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import queue
+import threading
+import time
+from typing import Final
+
+from protocol.gtp.interpreter import Interpreter
+from protocol.gtp.notices import Notices
+from protocol.gtp.stdout import Output, OutputClosed
+from protocol.gtp.wire import Command, CommandReader, Malformed, Silent
+
+STDIN: Final = 0
+BURST_GAP_S: Final = 0.05
+"""Input that lets us wait longer than this begins a new burst."""
+SIGNAL_GRACE_S: Final = 0.5
+"""The longest that a signal waits for the command under way."""
+INTERRUPT_COMMENT: Final = "interrupt"
+"""GoGui's comment line that cuts the thought about a move short."""
+
+_READ_BYTES: Final = 64 * 1024
+_MAX_PENDING: Final = 4096
+_ABORT_AGAIN_S: Final = 0.02
+_NO_BURST: Final = math.inf
+
+
+class Session:
+    """Runs once. `run` blocks; `end` may be called from any thread."""
+
+    def __init__(
+        self, interpreter: Interpreter, *, output: Output, notices: Notices, input_descriptor: int = STDIN
+    ) -> None:
+        self._interpreter = interpreter
+        self._output = output
+        self._notices = notices
+        self._input = input_descriptor
+        self._pending: queue.Queue[tuple[float, Command | Malformed] | None] = queue.Queue(_MAX_PENDING)
+        self._lock = threading.Lock()
+        self._burst = 0
+        self._burst_under_way: float = _NO_BURST
+        self._cut_before: float = 0
+        self._is_finished = threading.Event()
+        self._is_ended = False
+        self._status = 0
+
+    def run(self) -> int:
+        """Answers until the end; returns the exit status: 0, or 128 + n after signal n."""
+        threading.Thread(target=self._read, name="gtp input", daemon=True).start()
+        try:
+            while not self._is_ended and (item := self._pending.get()) is not None:
+                burst, event = item
+                self._mark_under_way(burst)
+                self._output.write(self._interpreter.answer(event).to_bytes())
+                self._mark_under_way(_NO_BURST)
+                if self._interpreter.is_finished:
+                    break
+        except OutputClosed as error:
+            self._notices.say(f"nobody reads the answers any more: {error}")
+        finally:
+            self._is_finished.set()
+        return self._status
+
+    def end(self, signal_number: int) -> None:
+        """Ends the session because of a signal; at most the command under way is still answered.
+
+        Should that take longer than `SIGNAL_GRACE_S`, the process is ended from here.
+        """
+        self._status = 128 + signal_number
+        self._is_ended = True
+        with contextlib.suppress(queue.Full):  # then the loop looks at `_is_ended` before it waits
+            self._pending.put_nowait(None)
+        self._cut_short(before=_NO_BURST)
+        if not self._is_finished.wait(SIGNAL_GRACE_S):
+            os._exit(self._status)
+
+    def _read(self) -> None:
+        """Reads until `quit` or the end of the input."""
+        reader = CommandReader()
+        while True:
+            data = self._read_some()
+            for event in reader.feed(data) if data else reader.end():
+                if isinstance(event, Silent):
+                    if event.comment == INTERRUPT_COMMENT:
+                        self._interpreter.abort()
+                    continue
+                self._pending.put((self._burst, event))
+                if isinstance(event, Command) and event.name == "quit":
+                    self._cut_short(before=self._burst)
+                    return
+            if not data:
+                self._pending.put(None)
+                self._cut_short(before=self._burst)
+                return
+
+    def _read_some(self) -> bytes:
+        """The next bytes of the input, b"" at its end; counts the bursts."""
+        waiting_since = time.monotonic()
+        try:
+            data = os.read(self._input, _READ_BYTES)
+        except OSError as error:
+            self._notices.say(f"the input cannot be read: {error}")
+            data = b""
+        if time.monotonic() - waiting_since > BURST_GAP_S:
+            self._burst += 1
+        return data
+
+    def _mark_under_way(self, burst: float) -> None:
+        with self._lock:
+            self._burst_under_way = burst
+            self._refresh_hurry()
+
+    def _cut_short(self, *, before: float) -> None:
+        """From now on, no command that came before the burst `before` is thought about at leisure."""
+        with self._lock:
+            self._cut_before = max(self._cut_before, before)
+            self._refresh_hurry()
+        threading.Thread(target=self._abort_until_finished, name="gtp abort", daemon=True).start()
+
+    def _refresh_hurry(self) -> None:
+        hurry = self._interpreter.context.is_hurried
+        if self._burst_under_way < self._cut_before:
+            hurry.set()
+        else:
+            hurry.clear()
+
+    def _abort_until_finished(self) -> None:
+        """Again and again, because a search may begin just after it was told to end."""
+        while not self._is_finished.wait(_ABORT_AGAIN_S):
+            if self._interpreter.context.is_hurried.is_set():
+                self._interpreter.abort()
