@@ -26,8 +26,9 @@ OURS = {
     "tengen": {"engine"},
     "engine": {"engine"},
     "engine.go": {"engine.errors", "engine.go"},
-    "engine.model": {"engine.errors", "engine.model", "engine.__version__"},
+    "engine.model": {"engine.errors", "engine.go.features", "engine.go.rules", "engine.model", "engine.__version__"},
     "engine.search": {"engine.errors", "engine.search", "engine.model.contract"},
+    "engine.search.clock": {"engine.errors", "engine.search", "engine.go.rules"},  # a clock has a side for each colour
     "protocol": {"engine", "protocol"},
     "protocol.gtp": {"engine", "protocol.gtp"},
     "tournament": {"engine", "protocol", "tournament"},
