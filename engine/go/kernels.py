@@ -133,11 +133,12 @@ def play_moves(  # type: ignore[no-untyped-def]
     for game in range(stones.shape[0]):
         if not active[game]:
             continue
+        board = stones[game]
         for t in range(moves.shape[1]):
             action = moves[game, t]
             if action == NO_MOVE or finished[game]:
                 break
-            if action < 0 or action > area or (action < area and stones[game, action] != _EMPTY):
+            if action < 0 or action > area or (action < area and board[action] != _EMPTY):
                 if refused == ALL_PLAYED:
                     refused = game
                 break
@@ -145,9 +146,8 @@ def play_moves(  # type: ignore[no-untyped-def]
             now = ply[game]
             change = np.uint64(0)
             if action < area:
-                change = _place_stone(
-                    stones[game], action, color, removed_colors[game], prisoners[game], neighbors, keys, chain, mark
-                )
+                removed = removed_colors[game]
+                change = _place_stone(board, action, color, removed, prisoners[game], neighbors, keys, chain, mark)
                 passes[game] = 0
             else:
                 passes[game] = min(passes[game] + 1, 2)
@@ -155,7 +155,7 @@ def play_moves(  # type: ignore[no-untyped-def]
                 for point in range(area):
                     recent_stones[game, step, point] = recent_stones[game, step - 1, point]
             for point in range(area):
-                recent_stones[game, 0, point] = stones[game, point]
+                recent_stones[game, 0, point] = board[point]
             recent_moves[game, 1] = recent_moves[game, 0]
             recent_moves[game, 0] = action
             history[game, now + 1] = history[game, now] + change
@@ -171,8 +171,7 @@ def play_moves(  # type: ignore[no-untyped-def]
 def _find_chains(stones, neighbors, keys, chain_of, chain_liberties, chain_hash, queue, mark):  # type: ignore[no-untyped-def]
     """Labels the chains of one board: `chain_of` [A] (0 = empty), and by label the number of liberties and the hash."""
     area = stones.shape[0]
-    for point in range(area):
-        chain_of[point] = 0
+    chain_of[:] = 0
     label = 0
     for start in range(area):
         color = stones[start]
@@ -251,6 +250,16 @@ def _move_effect(stones, point, color, neighbors, keys, chain_of, chain_libertie
 
 
 @njit(cache=True, nogil=True)
+def _has_empty_neighbor(stones, point, neighbors):  # type: ignore[no-untyped-def]
+    """Whether a stone on `point` would keep a liberty of its own."""
+    for k in range(4):
+        near = neighbors[point, k]
+        if near >= 0 and stones[near] == _EMPTY:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def analyze(  # type: ignore[no-untyped-def]
     stones,
     to_play,
@@ -269,9 +278,7 @@ def analyze(  # type: ignore[no-untyped-def]
 ):
     """Fills, for the player to move in each game: `legal` [G, A + 1] bool (exact), `banned` [G, A] bool, the points
     that only the ko rule forbids, and `liberties` [G, A] int16 of the chain on each point (0 = empty).
-
-    A pass is always legal, and in a finished game nothing else is.
-    """
+    A pass is always legal, and in a finished game nothing else is."""
     area = stones.shape[1]
     chain_of = np.empty(area, dtype=np.int32)
     chain_liberties = np.zeros(area + 1, dtype=np.int32)
@@ -284,33 +291,34 @@ def analyze(  # type: ignore[no-untyped-def]
         removed_bit = np.uint8(1 + (1 - color) // 2)
         now = ply[game]
         _find_chains(board, neighbors, keys, chain_of, chain_liberties, chain_hash, queue, mark)
+        legal[game] = False
         legal[game, area] = True
+        banned[game] = False
+        liberties[game] = 0
         for point in range(area):
-            legal[game, point] = False
-            banned[game, point] = False
             if board[point] != _EMPTY:
                 liberties[game, point] = chain_liberties[chain_of[point]]
                 continue
-            liberties[game, point] = 0
             if finished[game]:
+                continue
+            may_repeat = removed_colors[game, point] & removed_bit
+            if not may_repeat and _has_empty_neighbor(board, point, neighbors):
+                legal[game, point] = True
                 continue
             lives, change = _move_effect(board, point, color, neighbors, keys, chain_of, chain_liberties, chain_hash)
             if not lives and not suicide[game]:
                 continue
-            if not lives or removed_colors[game, point] & removed_bit:
+            if may_repeat or not lives:
                 after = history[game, now] + change
-                banned[game, point] = _is_repeat(
-                    after, -color, ko_rule[game], history[game], history_to_play[game], now
-                )
+                repeats = _is_repeat(after, -color, ko_rule[game], history[game], history_to_play[game], now)
+                banned[game, point] = repeats
             legal[game, point] = not banned[game, point]
 
 
 @njit(cache=True, nogil=True)
 def _own_area(stones, neighbors, owner, queue, mark):  # type: ignore[no-untyped-def]
     """Fills `owner` [A] of one board with +1 / -1 / 0 and returns their sum: the area score before komi.
-
-    A stone owns its point; an empty region belongs to the colour that alone borders it, else to nobody.
-    """
+    A stone owns its point; an empty region belongs to the colour that alone borders it, else to nobody."""
     area = stones.shape[0]
     stamp = mark[-1] + 1
     mark[-1] = stamp
@@ -344,11 +352,7 @@ def _own_area(stones, neighbors, owner, queue, mark):  # type: ignore[no-untyped
                     black = True
                 else:
                     white = True
-        value = 0
-        if black and not white:
-            value = 1
-        elif white and not black:
-            value = -1
+        value = int(black) - int(white)
         for i in range(count):
             owner[queue[i]] = value
         score += value * count
