@@ -17,10 +17,12 @@ from engine.model.contract import Evaluator, RootOutput
 from engine.search import gumbel as gumbel_root
 from engine.search import puct as puct_root
 from engine.search.backup import expand_and_backup
+from engine.search.choice import RootChoice
 from engine.search.config import Formula, SearchConfig
-from engine.search.kernels import read_roots, select
+from engine.search.kernels import select
+from engine.search.qvalues import read_root_statistics
 from engine.search.roots import RootBatch, masked_softmax, set_roots
-from engine.search.tree import ROOT, Descents, allocate_descents, allocate_tree
+from engine.search.tree import Descents, allocate_descents, allocate_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,10 @@ class BatchSearch:
         for i in range(table.shape[0]):
             self.tree.considered_visits[: roots.size] = table[i]
             self._simulate(formula, simulations > i)
-        return self._result(roots, formula, output, scores)
+        choice = RootChoice(
+            config=self.config, roots=roots, policy_logits=output.policy_logits, prior=prior, scores=scores
+        )
+        return self._result(choice, formula, output)
 
     def _checked_simulations(
         self, roots: RootBatch, num_simulations: int | NDArray[np.int64] | None
@@ -163,26 +168,14 @@ class BatchSearch:
         self._value[:total] = output.value
         self._reward[:total] = output.reward
 
-    def _result(
-        self, roots: RootBatch, formula: Formula, output: RootOutput, scores: NDArray[np.float32]
-    ) -> BatchResult:
-        shape = roots.legal_mask.shape
-        visits, q, sigma = np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32)
-        read_roots(self.tree, formula, roots.size, visits, q, sigma)
-        prior = self.tree.prior[: roots.size, ROOT]
-        if self.config.algorithm == "gumbel":
-            policy_target = gumbel_root.improved_policy(output.policy_logits, sigma, roots.legal_mask)
-            action = gumbel_root.winner(visits, scores, sigma, roots.legal_mask)
-        else:
-            policy_target = puct_root.visit_policy(visits, prior)
-            action = puct_root.most_visited(visits, prior, roots.legal_mask)
-        value = self.tree.value_sum[: roots.size, ROOT] / self.tree.node_visits[: roots.size, ROOT]
+    def _result(self, choice: RootChoice, formula: Formula, output: RootOutput) -> BatchResult:
+        statistics = read_root_statistics(self.tree, formula, choice.roots.size)
         return BatchResult(
-            visits=visits,
-            q=q,
-            policy_target=policy_target,
-            root_value=value.astype(np.float32),
+            visits=statistics.visits,
+            q=statistics.q,
+            policy_target=choice.policy(statistics),
+            root_value=statistics.value,
             raw_value=np.array(output.value, dtype=np.float32),
-            action=action,
+            action=choice.action(statistics),
             policy_logits=np.array(output.policy_logits, dtype=np.float32),
         )

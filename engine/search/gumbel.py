@@ -68,3 +68,51 @@ def improved_policy(
 ) -> NDArray[np.float32]:
     """[B, A] float32: softmax(logits + sigma(completed Q)) over the legal actions, exactly 0 elsewhere."""
     return masked_softmax(policy_logits + sigma, legal_mask)
+
+
+class HalvingRounds:
+    """Sequential halving, simulation by simulation, for a search whose length may be unknown.
+
+    A search of known, short length is one round. Else rounds follow each other, each twice as long as the one before;
+    every round starts from all actions again and counts its own visits only.
+    """
+
+    FIRST_BUDGET = 32
+    """Simulations of the first round where the length is unknown."""
+    LONGEST_SINGLE_ROUND = 64
+    """Up to so many simulations, a known length is one round."""
+
+    def __init__(self, *, num_considered: int, max_simulations: int) -> None:
+        self._num_considered = num_considered
+        self.is_single = max_simulations <= self.LONGEST_SINGLE_ROUND
+        """Whether there is one round only."""
+        budget = max_simulations if self.is_single else self.FIRST_BUDGET
+        self._schedule = considered_visits(num_considered, budget)
+        self._index = 0
+
+    @property
+    def considered(self) -> int:
+        """Visits in this round that an action must have to be tried next."""
+        return self._schedule[self._index]
+
+    def advance(self) -> bool:
+        """Counts one simulation; returns whether the next one begins a new round."""
+        self._index += 1
+        if self._index < len(self._schedule) or self.is_single:
+            return False
+        self._schedule = considered_visits(self._num_considered, 2 * len(self._schedule))
+        self._index = 0
+        return True
+
+
+def anytime_winner(
+    visits: NDArray[np.int32], scores: NDArray[np.float32], sigma: NDArray[np.float32], legal_mask: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Like `winner`, for a search in rounds that may end at any time.
+
+    An action competes from two fifths of the most visits on: one that reaches the final of the last full round for the
+    first time has about half the visits of one that has been in every final.
+    """
+    most = np.where(legal_mask, visits, -1).max(axis=1, keepdims=True)
+    competes = legal_mask & (5 * visits.astype(np.int64) >= 2 * most)
+    return np.asarray(np.where(competes, scores + sigma, -np.inf).argmax(axis=1), dtype=np.int32)

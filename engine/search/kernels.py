@@ -127,6 +127,7 @@ def _choice(scan: _Scan, best: int) -> int:
 def _choose_gumbel_root(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32]) -> int:
     """Sequential halving: of the actions with the considered visits, the best `root_scores + sigma(completed Q)`.
 
+    The completed Q of an unvisited action is its exact outcome where it ends the game, else the mixed value.
     If none has that number of visits (a full tree), the best of all open actions.
     """
     scan = _scan(tree, formula, b, ROOT, visited)
@@ -143,7 +144,10 @@ def _choose_gumbel_root(tree: Tree, formula: Formula, b: int, visited: NDArray[n
         visits = -tree.base_visits[b, action]
         sigma = unvisited_sigma
         is_open = has_room
-        if child != UNVISITED:
+        if child == UNVISITED:
+            if not math.isnan(tree.terminal_values[b, action]):
+                sigma = factor * _normalise(tree, formula, b, to_play, tree.terminal_values[b, action])
+        else:
             visits += _edge_visits(tree, b, child)
             is_open = tree.status[b, child] != PENDING
             if is_open:
@@ -334,7 +338,11 @@ def read_roots(
         to_play = tree.to_play[b, ROOT]
         visits[b] = 0
         q[b] = np.nan
-        sigma[b] = factor * _normalise(tree, formula, b, to_play, scan.mixed_value)
+        unvisited_sigma = factor * _normalise(tree, formula, b, to_play, scan.mixed_value)
+        for action in range(num_actions):
+            outcome = tree.terminal_values[b, action]
+            is_known = not math.isnan(outcome)
+            sigma[b, action] = factor * _normalise(tree, formula, b, to_play, outcome) if is_known else unvisited_sigma
         for i in range(scan.num_visited):
             action = visited[i]
             child = tree.children_index[b, ROOT, action]

@@ -1,0 +1,211 @@
+"""A running search of one position: its threads, when they end, and what they have found so far.
+
+Made by `search.Search` only. One lock guards the tree and every counter; it is held for microseconds at a time, never
+during an evaluation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+
+from engine.model.contract import Evaluator, RootOutput
+from engine.search.choice import RootChoice
+from engine.search.gumbel import HalvingRounds
+from engine.search.limits import Limits, is_overtaking_possible, simulations_left
+from engine.search.qvalues import RootStatistics, read_root_statistics
+from engine.search.result import MAX_VARIATION_LENGTH, SearchResult, StopReason, read_variations
+from engine.search.simulation import Simulation
+from engine.search.tree import ROOT, UNVISITED, Tree
+
+_DECISION_INTERVAL = 16
+"""Simulations between two looks at whether the choice is made."""
+
+
+class SearchHandle:
+    """Watches and stops one search. Any thread may call any method; a context manager that stops and waits."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        tree: Tree,
+        *,
+        output: RootOutput,
+        choice: RootChoice,
+        limits: Limits,
+        clock: Callable[[], float],
+        started_s: float,
+    ) -> None:
+        self._evaluator = evaluator
+        self._tree = tree
+        self._output = output
+        self._choice = choice
+        self._formula = choice.config.formula(pass_action=choice.roots.pass_action)
+        self._num_legal = int(choice.roots.legal_mask.sum())
+        self._winning_action = int(choice.winning_actions()[0])
+        self._limits = limits
+        self._clock = clock
+        self._started_s = started_s
+        self._rounds = HalvingRounds(
+            num_considered=min(choice.config.num_considered, self._num_legal),
+            max_simulations=limits.max_simulations,
+        )
+        self._changed = threading.Condition(threading.Lock())
+        self._simulations_begun = 0
+        self._simulations = 0
+        self._evaluations = 1
+        self._running = 0
+        self._stop_requested = False
+        self._stop_reason: StopReason | None = None
+        self._error: BaseException | None = None
+        self._final: SearchResult | None = None
+        self._finished = threading.Event()
+
+    def begin(self, threads: int) -> None:
+        """Starts the threads, or ends at once where there is nothing to search."""
+        self._stop_reason = self._reason_to_stop()
+        if self._stop_reason is not None:
+            self._finish()
+            return
+        self._running = threads
+        for index in range(threads):
+            threading.Thread(target=self._work, name=f"search-{index}", daemon=True).start()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the search has ended."""
+        return self._finished.is_set()
+
+    def stop(self) -> None:
+        """Makes the search end within one evaluation; does not wait for it. May be called twice."""
+        self._stop_requested = True
+
+    def wait(self, timeout: float | None = None) -> SearchResult:
+        """Blocks until the search has ended, or for `timeout` seconds, and returns what is known then.
+
+        Raises the error that ended the search, if one did.
+        """
+        self._finished.wait(timeout)
+        if self._error is not None and self.is_finished:
+            raise self._error
+        return self.snapshot()
+
+    def snapshot(self) -> SearchResult:
+        """What is known now; waits at most for one step of the search, never for an evaluation."""
+        variations = np.empty((self._tree.children_index.shape[2], MAX_VARIATION_LENGTH), np.int32)
+        with self._changed:
+            if self._final is not None:
+                return self._final
+            statistics = read_root_statistics(self._tree, self._formula, 1)
+            read_variations(self._tree, 0, variations)
+            total_visits = int(self._tree.node_visits[0, ROOT])
+            evaluations = self._evaluations
+            stop_reason = self._stop_reason if self._running == 0 else None
+        output = self._output
+        return SearchResult(
+            visits=statistics.visits[0],
+            q=statistics.q[0],
+            prior=self._choice.prior[0],
+            policy_target=self._choice.policy(statistics)[0],
+            root_value=float(statistics.value[0]),
+            raw_value=float(output.value[0]),
+            best_action=self._best_action(statistics),
+            total_visits=total_visits,
+            evaluations=evaluations,
+            elapsed_s=self._clock() - self._started_s,
+            stop_reason=stop_reason,
+            ownership=None if output.ownership is None else np.array(output.ownership[0]),
+            score_mean=None if output.score_mean is None else float(output.score_mean[0]),
+            score_stdev=None if output.score_stdev is None else float(output.score_stdev[0]),
+            variations=variations,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._finished.wait()
+
+    def _work(self) -> None:
+        """One thread's share: simulations until there is a reason to stop."""
+        try:
+            simulation = Simulation(self._evaluator, self._tree, self._formula)
+            while self._begin_simulation(simulation):
+                is_evaluated = simulation.evaluate()
+                with self._changed:
+                    simulation.finish()
+                    self._simulations += 1
+                    self._evaluations += is_evaluated
+                    self._changed.notify_all()
+        except BaseException as error:  # surfaces in `wait`
+            with self._changed:
+                self._error = self._error or error
+                self._stop_reason = self._stop_reason or StopReason.STOPPED
+                self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._running -= 1
+                is_last = self._running == 0
+            if is_last:
+                self._finish()
+
+    def _begin_simulation(self, simulation: Simulation) -> bool:
+        """Selects a leaf for `simulation`, waiting while all are taken; False when the search is to end."""
+        with self._changed:
+            while True:
+                self._stop_reason = self._stop_reason or self._reason_to_stop()
+                if self._stop_reason is not None:
+                    self._changed.notify_all()
+                    return False
+                self._tree.considered_visits[0] = self._rounds.considered
+                if simulation.begin():
+                    break
+                self._changed.wait()
+            self._simulations_begun += 1
+            if self._rounds.advance():
+                self._begin_round()
+            return True
+
+    def _begin_round(self) -> None:
+        """Sequential halving starts again: visits are counted from here, those under way included."""
+        children = self._tree.children_index[0, ROOT]
+        visits = self._tree.node_visits[0, children] + self._tree.virtual_visits[0, children]
+        self._tree.base_visits[0] = np.where(children == UNVISITED, 0, visits)
+
+    def _reason_to_stop(self) -> StopReason | None:
+        """Why no further simulation may begin, or None."""
+        if self._stop_requested:
+            return StopReason.STOPPED
+        if self._simulations_begun >= self._limits.max_simulations:
+            return StopReason.VISITS
+        if self._limits.time_s is not None and self._clock() - self._started_s >= self._limits.time_s:
+            return StopReason.TIME
+        if self._limits.early_stop:
+            return self._reason_to_stop_early()
+        return None
+
+    def _reason_to_stop_early(self) -> StopReason | None:
+        if self._num_legal == 1:
+            return StopReason.ONLY_MOVE
+        if self._winning_action >= 0:
+            return StopReason.DECIDED
+        if self._choice.config.algorithm != "puct" or self._simulations_begun % _DECISION_INTERVAL:
+            return None
+        elapsed_s = self._clock() - self._started_s
+        left = simulations_left(self._limits, simulations=self._simulations_begun, elapsed_s=elapsed_s)
+        visits = read_root_statistics(self._tree, self._formula, 1).visits[0]
+        return None if is_overtaking_possible(visits, left) else StopReason.DECIDED
+
+    def _best_action(self, statistics: RootStatistics) -> int:
+        if self._winning_action >= 0:
+            return self._winning_action
+        return int(self._choice.action(statistics, in_rounds=not self._rounds.is_single)[0])
+
+    def _finish(self) -> None:
+        """Keeps the final result: the tree may serve another search from now on."""
+        self._final = self.snapshot()
+        self._finished.set()
