@@ -1,0 +1,263 @@
+"""`OnnxEvaluator`: a model on ONNX Runtime, behind the `Evaluator` contract. The only place that imports onnxruntime.
+
+Knows tensors and devices, not files and not games beyond the encoding of actions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# From 1.29 on ONNX Runtime starts its telemetry, two threads and a database in the user's cache folder, when it is
+# imported, unless this is set.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort
+
+from engine.errors import EvaluationError, InvalidConfig, InvalidInput, ModelInvalid
+from engine.go.features import encode_actions
+from engine.model.contract import RecurrentOutput, RootOutput
+from engine.model.graph_check import check_graph
+from engine.model.interface import HEADS, INITIAL, RECURRENT, GraphTensors, check_same_shape, read_shape
+from engine.model.manifest import ModelShape
+from engine.model.pool import HiddenPool, check_finite
+
+if TYPE_CHECKING:
+    from engine.model.folder import LoadedModel
+
+Floats = NDArray[np.float32]
+
+PROVIDERS: Final = {
+    "cpu": ("CPUExecutionProvider", "onnxruntime"),
+    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+    "tensorrt": ("TensorrtExecutionProvider", "onnxruntime-gpu"),
+    "migraphx": ("MIGraphXExecutionProvider", "onnxruntime-migraphx"),
+    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
+    "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
+}
+"""Names of devices: ONNX Runtime's provider, and the package on PyPI that brings it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """How sessions are made."""
+
+    board_size: int | None
+    """Height and width that are fixed in the graph; None for vector models."""
+    device: str
+    """A key of `PROVIDERS`, optionally with a device number: "cuda:1"."""
+    threads: int
+    """Threads inside one evaluation. With several search threads 1 is best: they then never wait for each other."""
+
+
+class OnnxEvaluator:
+    """One model for one board size. `initial` and `recurrent` may be called from several threads at once."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        board_size: int | None = None,
+        num_slots: int,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        """`board_size` is needed for Go models only; `num_slots` hidden states are kept.
+
+        Raises `ModelInvalid` if the files are not what the manifest promises or do not work, and `InvalidConfig` for a
+        device that is not there.
+        """
+        self._options = SessionOptions(board_size=board_size, device=device, threads=threads)
+        self._start(model.initial, model.recurrent, num_slots, expected=model.manifest.shape)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        initial: bytes,
+        recurrent: bytes,
+        *,
+        board_size: int | None = None,
+        num_slots: int,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> OnnxEvaluator:
+        """An evaluator of two ONNX files in memory, which describe themselves; see `__init__`."""
+        evaluator = cls.__new__(cls)
+        evaluator._options = SessionOptions(board_size=board_size, device=device, threads=threads)
+        evaluator._start(initial, recurrent, num_slots, expected=None)
+        return evaluator
+
+    def _start(self, initial: bytes, recurrent: bytes, num_slots: int, *, expected: ModelShape | None) -> None:
+        size = self._options.board_size
+        self._sessions = _Sessions(initial, recurrent, self._options, expected=expected)
+        self.shape = self._sessions.shape
+        self.num_slots = num_slots
+        self._pool = HiddenPool(num_slots, self._sessions.hidden_shape)
+        self._encode: Callable[[NDArray[np.int32], NDArray[np.int8]], Floats]
+        if size is not None:
+            self._encode = lambda actions, to_play: encode_actions(actions, to_play, size=size)
+        else:
+            one_hot = np.eye(self.shape.action_size, dtype=np.float32)
+            self._encode = lambda actions, _: one_hot[actions]
+
+    def load_bytes(self, initial: bytes, recurrent: bytes) -> None:
+        """Takes new weights of the same shape. Calls under way finish with the old ones; the hidden states in the slots
+        are still the old network's. Raises `ModelInvalid` and keeps the old weights."""
+        self._sessions = _Sessions(initial, recurrent, self._options, expected=self.shape)
+
+    @property
+    def hidden_bytes(self) -> int:
+        """Bytes of one hidden state."""
+        return self._pool.nbytes // self.num_slots
+
+    def initial(self, observations: Floats, slots: NDArray[np.int32]) -> RootOutput:
+        """See `Evaluator.initial`. Raises `InvalidInput` for observations of another shape."""
+        sessions = self._sessions
+        observations = np.ascontiguousarray(observations, dtype=np.float32)
+        if observations.shape[1:] != sessions.observation_shape or len(observations) != len(slots):
+            raise InvalidInput(
+                f"observations {list(observations.shape)} for {len(slots)} slots, "
+                f"expected {[len(slots), *sessions.observation_shape]}"
+            )
+        hidden, policy_logits, value, *heads = sessions.run_initial(observations)
+        self._pool.store(slots, hidden)
+        check_finite("policy_logits", policy_logits)
+        check_finite("value", value)
+        for name, head in zip(HEADS, heads, strict=False):
+            check_finite(name, head)
+        return RootOutput(policy_logits=policy_logits, value=value, **dict(zip(HEADS, heads, strict=False)))
+
+    def recurrent(
+        self,
+        parent_slots: NDArray[np.int32],
+        actions: NDArray[np.int32],
+        to_play: NDArray[np.int8],
+        child_slots: NDArray[np.int32],
+    ) -> RecurrentOutput:
+        """See `Evaluator.recurrent`."""
+        planes = self._encode(actions, to_play)
+        hidden, policy_logits, value, *rewards = self._sessions.run_recurrent(self._pool.gather(parent_slots), planes)
+        self._pool.store(child_slots, hidden)
+        check_finite("policy_logits", policy_logits)
+        check_finite("value", value)
+        if not rewards:
+            return RecurrentOutput(policy_logits=policy_logits, value=value, reward=np.zeros_like(value))
+        check_finite("reward", rewards[0])
+        return RecurrentOutput(policy_logits=policy_logits, value=value, reward=rewards[0])
+
+
+class _Sessions:
+    """The two graphs of a model, checked against each other and tried once."""
+
+    def __init__(
+        self, initial: bytes, recurrent: bytes, options: SessionOptions, *, expected: ModelShape | None
+    ) -> None:
+        self._initial = _make_session(initial, INITIAL, options)
+        self._recurrent = _make_session(recurrent, RECURRENT, options)
+        tensors = [
+            GraphTensors(inputs=session.get_inputs(), outputs=session.get_outputs())
+            for session in (self._initial, self._recurrent)
+        ]
+        self.shape = read_shape(*tensors)
+        if expected is not None:
+            check_same_shape(self.shape, expected)
+        size, is_go = options.board_size, self.shape.kind == "go"
+        if is_go != (size is not None):
+            raise InvalidInput(
+                "a Go model needs a board size" if is_go else f"board size {size} for a model of no board"
+            )
+        board = (size, size) if size is not None else ()
+        self.observation_shape = (self.shape.observation_size, *board)
+        self.hidden_shape = (self.shape.hidden_size, *board)
+        self._initial_names = ["hidden", "policy_logits", "value", *(HEADS if self.shape.has_ownership else ())]
+        self._recurrent_names = [
+            "next_hidden",
+            "policy_logits",
+            "value",
+            *(["reward"] if self.shape.has_reward else []),
+        ]
+        self._try(board)
+
+    def run_initial(self, observation: Floats) -> list[Floats]:
+        """Outputs in the order of `_initial_names`."""
+        return _run(self._initial, self._initial_names, {"observation": observation})
+
+    def run_recurrent(self, hidden: Floats, action_planes: Floats) -> list[Floats]:
+        """Outputs in the order of `_recurrent_names`."""
+        return _run(self._recurrent, self._recurrent_names, {"hidden": hidden, "action_planes": action_planes})
+
+    def _try(self, board: tuple[int, ...]) -> None:
+        """One evaluation of zeros; raises `ModelInvalid` unless it works and every output has the shape it should."""
+        actions = int(np.prod(board)) + 1 if board else self.shape.action_size
+        planes = np.zeros((1, self.shape.action_size, *board), dtype=np.float32)
+        hidden, predictions = (1, *self.hidden_shape), [(1, actions), (1,)]
+        try:
+            initial = self.run_initial(np.zeros((1, *self.observation_shape), dtype=np.float32))
+            _check_outputs(INITIAL, initial, [hidden, *predictions, (1, *board), (1,), (1,)])
+            recurrent = self.run_recurrent(initial[0], planes)
+            _check_outputs(RECURRENT, recurrent, [hidden, *predictions, (1,)])
+        except EvaluationError as error:
+            raise ModelInvalid(f"the model does not run: {error}") from error
+
+
+def _check_outputs(name: str, outputs: list[Floats], shapes: list[tuple[int, ...]]) -> None:
+    for output, shape in zip(outputs, shapes, strict=False):
+        if output.shape != shape:
+            raise ModelInvalid(f"{name}: returned an array {list(output.shape)}, expected {list(shape)}")
+        check_finite(name, output)
+
+
+def _make_session(data: bytes, name: str, options: SessionOptions) -> ort.InferenceSession:
+    """A session, after `check_graph`; `name` is for messages."""
+    check_graph(data, name)
+    provider, provider_options = find_provider(options.device)
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = 1
+    settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings.log_severity_level = 3
+    if options.board_size is not None:
+        settings.add_free_dimension_override_by_name("height", options.board_size)
+        settings.add_free_dimension_override_by_name("width", options.board_size)
+    providers = [(provider, provider_options), ("CPUExecutionProvider", {})][: 1 if provider.startswith("CPU") else 2]
+    try:
+        # Its own fallback would print to stdout, which belongs to GTP.
+        session = ort.InferenceSession(data, settings, providers=providers, enable_fallback=0)
+    except Exception as error:  # a dozen kinds, UnicodeDecodeError among them
+        raise ModelInvalid(f"{name}: ONNX Runtime refuses it: {_first_line(error)}") from error
+    if session.get_providers()[0] != provider:
+        raise InvalidConfig(f"device {options.device!r}: {provider} does not start here; its libraries are missing")
+    return session
+
+
+def find_provider(device: str) -> tuple[str, dict[str, str]]:
+    """ONNX Runtime's name and options of a device such as "cpu" or "cuda:1".
+
+    Raises `InvalidConfig` for a device that does not exist, or whose package is not installed, with the package's name.
+    """
+    name, colon, number = device.partition(":")
+    if name not in PROVIDERS or (colon and not number.isdecimal()):
+        raise InvalidConfig(f"device {device!r} is not one of {', '.join(PROVIDERS)}")
+    provider, package = PROVIDERS[name]
+    if provider not in ort.get_available_providers():
+        raise InvalidConfig(f"device {device!r} needs another ONNX Runtime: pip install {package}")
+    return provider, {"device_id": number} if number else {}
+
+
+def _run(session: ort.InferenceSession, names: list[str], inputs: dict[str, Floats]) -> list[Floats]:
+    try:
+        outputs: list[Floats] = session.run(names, inputs)
+    except Exception as error:  # ONNX Runtime's own classes have no common base
+        raise EvaluationError(f"ONNX Runtime failed: {_first_line(error)}") from error
+    return outputs
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,80 @@
+"""`HiddenPool`: hidden states by slot, in one array. Knows nothing of what they mean or who computes them."""
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from engine.errors import EvaluationError, InvalidInput
+
+_STORED, _NOT_FINITE, _NO_SUCH_SLOT = 0, 1, 2
+
+
+@njit(cache=True, nogil=True)
+def _store(states, slots, pool):  # type: ignore[no-untyped-def]
+    """Copies `states` [B, D] into the rows `slots` [B] of `pool` [N, D] and says whether all was well."""
+    is_bad = 0
+    for row in range(slots.shape[0]):
+        slot = slots[row]
+        if slot < 0 or slot >= pool.shape[0]:
+            return _NO_SUCH_SLOT
+        for i in range(pool.shape[1]):
+            value = states[row, i]
+            pool[slot, i] = value
+            is_bad |= value - value != 0  # true of NaN and infinity only
+    return _NOT_FINITE if is_bad else _STORED
+
+
+@njit(cache=True, nogil=True)
+def _is_finite(values):  # type: ignore[no-untyped-def]
+    """Whether `values` [N] hold neither NaN nor infinity."""
+    is_bad = 0
+    for i in range(values.shape[0]):
+        is_bad |= values[i] - values[i] != 0
+    return is_bad == 0
+
+
+def check_finite(name: str, values: NDArray[np.float32]) -> None:
+    """Raises `EvaluationError` if `values`, any shape, hold NaN or infinity."""
+    if not _is_finite(values.reshape(-1)):
+        raise EvaluationError(f"the network returned NaN or infinity in {name!r}")
+
+
+class HiddenPool:
+    """N hidden states of one shape, float32. Disjoint slots may be used from several threads at once."""
+
+    def __init__(self, num_slots: int, shape: Sequence[int]) -> None:
+        """Reserves N * prod(shape) * 4 bytes, which the operating system hands out as slots are first written."""
+        if num_slots < 1:
+            raise InvalidInput(f"num_slots {num_slots} is not positive")
+        self.num_slots = num_slots
+        self.shape = tuple(shape)
+        self._states = np.empty((num_slots, *self.shape), dtype=np.float32)
+        self._rows = self._states.reshape(num_slots, -1)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all slots."""
+        return self._states.nbytes
+
+    def gather(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The states [B, ...] of `slots` [B]: for B = 1 a view of the pool, else a copy."""
+        if len(slots) == 1:
+            slot = int(slots[0])
+            return self._states[slot : slot + 1]
+        return self._states[slots]
+
+    def store(self, slots: NDArray[np.int32], states: NDArray[np.float32]) -> None:
+        """Writes `states` [B, ...] into `slots` [B].
+
+        Raises `InvalidInput` for a slot outside the pool and `EvaluationError` for NaN or infinity.
+        """
+        outcome = _store(states.reshape(len(slots), -1), slots, self._rows)
+        if outcome == _NOT_FINITE:
+            raise EvaluationError("the network returned NaN or infinity in the hidden state")
+        if outcome == _NO_SUCH_SLOT:
+            raise InvalidInput(f"slots {slots.tolist()} are not all within 0..{self.num_slots - 1}")
