@@ -25,7 +25,7 @@ WRONG_USE: Final = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plays until `quit`, the end of the input or a signal, then ends the process. Returns only to complain."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     from protocol.gtp.stdout import claim_stdout
 
     output_descriptor = claim_stdout()
@@ -107,7 +107,8 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of `tengen gtp`."""
     parser = argparse.ArgumentParser(
         prog="tengen gtp",
         description="Play through the Go Text Protocol, version 2, on standard input and output.",

@@ -38,12 +38,20 @@ class Session:
     """Runs once. `run` blocks; `end` may be called from any thread."""
 
     def __init__(
-        self, interpreter: Interpreter, *, output: Output, notices: Notices, input_descriptor: int = STDIN
+        self,
+        interpreter: Interpreter,
+        *,
+        output: Output,
+        notices: Notices,
+        input_descriptor: int = STDIN,
+        burst_gap_s: float = BURST_GAP_S,
     ) -> None:
+        """Nothing is read or written before `run`."""
         self._interpreter = interpreter
         self._output = output
         self._notices = notices
         self._input = input_descriptor
+        self._burst_gap_s = burst_gap_s
         self._pending: queue.Queue[tuple[float, Command | Malformed] | None] = queue.Queue(_MAX_PENDING)
         self._lock = threading.Lock()
         self._burst = 0
@@ -110,7 +118,7 @@ class Session:
         except OSError as error:
             self._notices.say(f"the input cannot be read: {error}")
             data = b""
-        if time.monotonic() - waiting_since > BURST_GAP_S:
+        if time.monotonic() - waiting_since > self._burst_gap_s:
             self._burst += 1
         return data
 

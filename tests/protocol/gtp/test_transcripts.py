@@ -1,8 +1,8 @@
 """Whole conversations, byte for byte: what real clients send when they start and play, and what they get.
 
-A file in tests/golden/gtp has our moves in its first line, then each line of the client behind "> " and our answer below
-it, where the space of an empty "= " is left out. `{commands}` stands for the answer to list_commands, `{seconds}` for a
-number of seconds.
+A file in tests/golden/gtp has our moves in its first line, then each line of the client behind "> " and our answer
+below it, where the space of an empty "= " is left out. `{commands}` stands for the answer to list_commands, `{seconds}`
+for a number of seconds.
 """
 
 from __future__ import annotations
