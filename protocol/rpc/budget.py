@@ -52,7 +52,9 @@ class RequestedLimits:
     time_s: float | None = None
     """Search time without waiting, seconds; None: not given."""
     visits: int | None = None
-    """Visits of the root; None: not given."""
+    """Visits of the root, its own evaluation included; None: not given."""
+    early_stop: bool = False
+    """Whether to end as soon as no other move can become the best one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ class Budget:
     time_s: float
     """Seconds from the start of the search."""
     visits: int | None
-    """Visits of the root; None: as many as there is time for."""
+    """Visits of the root, its own evaluation included; None: as many as there is time for."""
     is_cut_by_deadline: bool
     """Whether running out of this budget is the deadline's doing, not the request's."""
 
@@ -94,7 +96,7 @@ def expected_s(
     """Seconds that the search will take at most, as far as can be foreseen on arrival."""
     time_s = _wanted_time_s(requested, has_deadline=remaining_s is not None, limits=limits)
     if requested.visits is not None:
-        time_s = min(time_s, (requested.visits + 1) * evaluation_s)
+        time_s = min(time_s, requested.visits * evaluation_s)
     return time_s if remaining_s is None else max(0.0, min(time_s, remaining_s - limits.deadline_slack_s))
 
 

@@ -107,6 +107,10 @@ class SearchQueue:
             job.stop()
             raise
 
+    def refuse(self) -> None:
+        """Takes no more jobs; those that run or wait go on."""
+        self._closed = True
+
     def close(self) -> None:
         """Takes no more jobs, refuses the waiting ones and stops the running ones, whose results still arrive."""
         self._closed = True

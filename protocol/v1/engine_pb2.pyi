@@ -133,12 +133,14 @@ class Position(_message.Message):
     def __init__(self, moves: _Optional[_Union[MoveList, _Mapping]] = ..., sgf: _Optional[_Union[SgfPosition, _Mapping]] = ...) -> None: ...
 
 class SearchLimits(_message.Message):
-    __slots__ = ("max_time", "max_visits")
+    __slots__ = ("max_time", "max_visits", "early_stop")
     MAX_TIME_FIELD_NUMBER: _ClassVar[int]
     MAX_VISITS_FIELD_NUMBER: _ClassVar[int]
+    EARLY_STOP_FIELD_NUMBER: _ClassVar[int]
     max_time: _duration_pb2.Duration
     max_visits: int
-    def __init__(self, max_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_visits: _Optional[int] = ...) -> None: ...
+    early_stop: bool
+    def __init__(self, max_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_visits: _Optional[int] = ..., early_stop: _Optional[bool] = ...) -> None: ...
 
 class SearchOptions(_message.Message):
     __slots__ = ("model", "seed", "max_candidates", "max_pv_length", "include_policy", "include_ownership")
@@ -173,7 +175,7 @@ class Candidate(_message.Message):
     def __init__(self, action: _Optional[_Union[Action, _Mapping]] = ..., order: _Optional[int] = ..., visits: _Optional[int] = ..., win_rate: _Optional[float] = ..., prior: _Optional[float] = ..., principal_variation: _Optional[_Iterable[_Union[Action, _Mapping]]] = ...) -> None: ...
 
 class Analysis(_message.Message):
-    __slots__ = ("side_to_move", "candidates", "root_win_rate", "root_score_lead", "visits", "network_evaluations", "search_time", "queue_time", "stop_reason", "model", "policy", "ownership", "seed")
+    __slots__ = ("side_to_move", "candidates", "root_win_rate", "root_score_lead", "visits", "network_evaluations", "search_time", "queue_time", "stop_reason", "model", "policy", "ownership", "seed", "board_size")
     SIDE_TO_MOVE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     ROOT_WIN_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -187,6 +189,7 @@ class Analysis(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     OWNERSHIP_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    BOARD_SIZE_FIELD_NUMBER: _ClassVar[int]
     side_to_move: Color
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     root_win_rate: float
@@ -200,7 +203,8 @@ class Analysis(_message.Message):
     policy: _containers.RepeatedScalarFieldContainer[float]
     ownership: _containers.RepeatedScalarFieldContainer[float]
     seed: int
-    def __init__(self, side_to_move: _Optional[_Union[Color, str]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., root_win_rate: _Optional[float] = ..., root_score_lead: _Optional[float] = ..., visits: _Optional[int] = ..., network_evaluations: _Optional[int] = ..., search_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., stop_reason: _Optional[_Union[StopReason, str]] = ..., model: _Optional[str] = ..., policy: _Optional[_Iterable[float]] = ..., ownership: _Optional[_Iterable[float]] = ..., seed: _Optional[int] = ...) -> None: ...
+    board_size: int
+    def __init__(self, side_to_move: _Optional[_Union[Color, str]] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., root_win_rate: _Optional[float] = ..., root_score_lead: _Optional[float] = ..., visits: _Optional[int] = ..., network_evaluations: _Optional[int] = ..., search_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., stop_reason: _Optional[_Union[StopReason, str]] = ..., model: _Optional[str] = ..., policy: _Optional[_Iterable[float]] = ..., ownership: _Optional[_Iterable[float]] = ..., seed: _Optional[int] = ..., board_size: _Optional[int] = ...) -> None: ...
 
 class SuggestMoveRequest(_message.Message):
     __slots__ = ("position", "limits", "options", "request_id")
@@ -225,7 +229,7 @@ class SuggestMoveResponse(_message.Message):
     def __init__(self, action: _Optional[_Union[Action, _Mapping]] = ..., analysis: _Optional[_Union[Analysis, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "display_name", "sha256", "board_sizes", "properties", "trained_board_sizes")
+    __slots__ = ("name", "digest", "board_sizes", "min_komi", "max_komi", "properties", "trained_board_sizes")
     class PropertiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -234,18 +238,20 @@ class Model(_message.Message):
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
-    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
-    SHA256_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     BOARD_SIZES_FIELD_NUMBER: _ClassVar[int]
+    MIN_KOMI_FIELD_NUMBER: _ClassVar[int]
+    MAX_KOMI_FIELD_NUMBER: _ClassVar[int]
     PROPERTIES_FIELD_NUMBER: _ClassVar[int]
     TRAINED_BOARD_SIZES_FIELD_NUMBER: _ClassVar[int]
     name: str
-    display_name: str
-    sha256: str
+    digest: str
     board_sizes: _containers.RepeatedScalarFieldContainer[int]
+    min_komi: float
+    max_komi: float
     properties: _containers.ScalarMap[str, str]
     trained_board_sizes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., sha256: _Optional[str] = ..., board_sizes: _Optional[_Iterable[int]] = ..., properties: _Optional[_Mapping[str, str]] = ..., trained_board_sizes: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., board_sizes: _Optional[_Iterable[int]] = ..., min_komi: _Optional[float] = ..., max_komi: _Optional[float] = ..., properties: _Optional[_Mapping[str, str]] = ..., trained_board_sizes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
@@ -280,7 +286,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ("version", "max_concurrent_searches", "max_queue_length", "max_visits", "max_message_bytes", "default_time", "max_time", "deadline_slack", "default_model")
+    __slots__ = ("version", "max_concurrent_searches", "max_queue_length", "max_visits", "max_message_bytes", "default_time", "max_time", "deadline_slack")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MAX_CONCURRENT_SEARCHES_FIELD_NUMBER: _ClassVar[int]
     MAX_QUEUE_LENGTH_FIELD_NUMBER: _ClassVar[int]
@@ -289,7 +295,6 @@ class GetServerInfoResponse(_message.Message):
     DEFAULT_TIME_FIELD_NUMBER: _ClassVar[int]
     MAX_TIME_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_SLACK_FIELD_NUMBER: _ClassVar[int]
-    DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
     version: str
     max_concurrent_searches: int
     max_queue_length: int
@@ -298,5 +303,4 @@ class GetServerInfoResponse(_message.Message):
     default_time: _duration_pb2.Duration
     max_time: _duration_pb2.Duration
     deadline_slack: _duration_pb2.Duration
-    default_model: str
-    def __init__(self, version: _Optional[str] = ..., max_concurrent_searches: _Optional[int] = ..., max_queue_length: _Optional[int] = ..., max_visits: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., default_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline_slack: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_model: _Optional[str] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., max_concurrent_searches: _Optional[int] = ..., max_queue_length: _Optional[int] = ..., max_visits: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., default_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline_slack: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

@@ -135,7 +135,7 @@ class ModelServiceServicer:
     """
 
     def ListModels(self, request, context):
-        """Lists the models that the server can search with, the default model first.
+        """Lists the models that the server can search with.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

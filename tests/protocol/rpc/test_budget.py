@@ -54,7 +54,7 @@ def test_too_late_for_any_move(remaining_s: float) -> None:
     ("remaining_s", "requested", "expected"),
     [
         (None, {}, 10.0),
-        (None, {"visits": 99}, 1.0),
+        (None, {"visits": 100}, 1.0),
         (None, {"visits": 10_000}, 10.0),
         (2.0, {}, 1.96),
         (2.0, {"time_s": 1.0}, 1.0),

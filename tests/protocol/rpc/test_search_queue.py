@@ -1,4 +1,4 @@
-"""The queue before the worker threads: order, limits, refusals, cancelling, closing. No test sleeps: jobs end on events."""
+"""The queue before the worker threads: order, limits, refusals, cancelling, end. Jobs end on events, not in time."""
 
 from __future__ import annotations
 
@@ -169,9 +169,7 @@ async def test_waiting_ends_at_the_latest_start_if_the_worker_stays_busy(queue: 
 
 
 @in_queue()
-async def test_cancelling_a_running_job_stops_it_and_frees_the_worker_only_then(
-    queue: SearchQueue, clock: Clock
-) -> None:
+async def test_the_worker_of_a_cancelled_job_is_free_once_it_has_ended(queue: SearchQueue, clock: Clock) -> None:
     work = Work()
     stubborn: Job[str] = Job(run=work.job.run, stop=lambda: None, expected_s=1.0)
     task = asyncio.ensure_future(queue.submit(stubborn))
@@ -246,6 +244,21 @@ async def test_closing_stops_the_running_and_refuses_the_rest(queue: SearchQueue
     with pytest.raises(QueueClosed):
         await queue.submit(Work().job)
     assert not queued.has_begun.is_set()
+
+
+@in_queue()
+async def test_refusing_lets_the_running_and_the_waiting_go_on(queue: SearchQueue, clock: Clock) -> None:
+    running, queued = Work("1"), Work("2")
+    first = asyncio.ensure_future(queue.submit(running.job))
+    await running.begun()
+    second = asyncio.ensure_future(queue.submit(queued.job))
+    await waiting(queue, 1)
+    queue.refuse()
+    with pytest.raises(QueueClosed):
+        await queue.submit(Work().job)
+    running.may_end.set()
+    queued.may_end.set()
+    assert await asyncio.gather(first, second) == ["1", "2"]
 
 
 @in_queue(workers=2)

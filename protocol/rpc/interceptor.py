@@ -1,0 +1,115 @@
+"""The one wrapper around every handler: parses the request, turns exceptions into statuses, writes one log line a call.
+
+grpcio left alone answers undecodable bytes and any exception with UNKNOWN and the exception's text, which leaks
+internals; behind this interceptor a client sees only what `protocol.rpc.failures` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+
+from engine.errors import TengenError
+from protocol.rpc import failures
+
+logger = logging.getLogger(__name__)
+
+Behaviour = Callable[[Any, Any], Any]
+"""A handler's function: (request or request iterator, context) -> awaitable response or asynchronous iterator."""
+
+
+class FailureInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio has no types
+    """Guards every handler of a server."""
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+        """Returns the handler of the call, guarded; None, which gRPC answers with UNIMPLEMENTED, stays None."""
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        if handler.response_streaming:
+            return _guard_stream(handler, details.method)
+        if handler.request_streaming:
+            return handler._replace(stream_unary=_guarded(handler.stream_unary, details.method))
+        behaviour = _parsed(handler.unary_unary, handler.request_deserializer)
+        return handler._replace(unary_unary=_guarded(behaviour, details.method), request_deserializer=None)
+
+
+def _guard_stream(handler: Any, method: str) -> Any:
+    """Guards a handler that streams responses; an undecodable message of a request stream is gRPC's own affair."""
+    if handler.request_streaming:
+        return handler._replace(stream_stream=_guarded(_written(handler.stream_stream), method))
+    behaviour = _written(_parsed(handler.unary_stream, handler.request_deserializer))
+    return handler._replace(unary_stream=_guarded(behaviour, method), request_deserializer=None)
+
+
+def _parsed(behaviour: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
+    """`behaviour` for raw request bytes; bytes that are no such message are the client's fault."""
+
+    def parse_and_call(raw: bytes, context: Any) -> Any:
+        try:
+            request = deserialize(raw)
+        except DecodeError:
+            description = f"these {len(raw)} bytes are not a valid request message"
+            raise failures.invalid_argument("(request)", description, reason="UNDECODABLE_REQUEST") from None
+        return behaviour(request, context)
+
+    return parse_and_call
+
+
+def _written(behaviour: Behaviour) -> Behaviour:
+    """`behaviour` that may yield its responses, as one that writes them to the context."""
+
+    async def write_all(request: Any, context: Any) -> None:
+        responses = behaviour(request, context)
+        if not hasattr(responses, "__aiter__"):
+            await responses
+            return
+        async for response in responses:
+            await context.write(response)
+
+    return write_all
+
+
+def _guarded(behaviour: Behaviour, method: str) -> Behaviour:
+    """`behaviour` whose exceptions reach the client as statuses and the log as one line or a traceback."""
+
+    async def guarded(request: Any, context: Any) -> Any:
+        started = time.monotonic()
+        outcome = "OK"
+        try:
+            return await behaviour(request, context)
+        except (grpc.aio.AbortError, grpc.aio.UsageError):
+            outcome = "ABORTED_BY_HANDLER"
+            raise
+        except asyncio.CancelledError:
+            outcome = "CANCELLED"
+            raise
+        except Exception as error:
+            failure = _to_failure(error, method)
+            outcome = failure.code.name
+            await context.abort_with_status(rpc_status.to_status(failure.status))
+        finally:
+            elapsed_ms = (time.monotonic() - started) * 1000
+            logger.info("%s %s in %.1f ms from %s", method, outcome, elapsed_ms, context.peer())
+
+    return guarded
+
+
+def _to_failure(error: Exception, method: str) -> failures.RpcFailure:
+    """What the client is told of `error`; the unexpected is logged with its traceback."""
+    if isinstance(error, failures.RpcFailure):
+        return error
+    expected = failures.from_engine_error(error, path="(request)") if isinstance(error, TengenError) else None
+    if expected is not None:
+        return expected
+    correlation_id = uuid.uuid4().hex
+    logger.error("%s failed, correlation id %s", method, correlation_id, exc_info=error)
+    return failures.internal(correlation_id)

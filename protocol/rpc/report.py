@@ -1,0 +1,106 @@
+"""A finished search as messages: sorts the candidates and turns Black's view into that of the side to move."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from engine.search.search import SearchResult, StopReason
+from protocol.rpc import convert
+from protocol.rpc.query import MODEL_PREFIX, Query
+from protocol.rpc.search_task import Outcome
+from protocol.v1 import engine_pb2
+
+_STOP_REASONS: Final = {
+    StopReason.VISITS: engine_pb2.STOP_REASON_VISITS,
+    StopReason.TIME: engine_pb2.STOP_REASON_TIME,
+    StopReason.DECIDED: engine_pb2.STOP_REASON_DECIDED,
+    StopReason.ONLY_MOVE: engine_pb2.STOP_REASON_ONLY_MOVE,
+    # Who cancels a call gets no answer: a search that was stopped and is answered was stopped by the drain.
+    StopReason.STOPPED: engine_pb2.STOP_REASON_SERVER_DRAIN,
+}
+
+
+def to_response(query: Query, outcome: Outcome) -> engine_pb2.SuggestMoveResponse:
+    """The answer to `query`."""
+    return engine_pb2.SuggestMoveResponse(
+        action=convert.from_action(outcome.result.best_action, query.size),
+        analysis=_to_analysis(query, outcome),
+        request_id=query.request_id,
+    )
+
+
+def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
+    result, to_play = outcome.result, query.to_play
+    analysis = engine_pb2.Analysis(
+        board_size=query.size,
+        side_to_move=convert.from_color(to_play),
+        candidates=_candidates(query, result),
+        root_win_rate=_win_rate(result.root_value, to_play),
+        visits=result.total_visits,
+        network_evaluations=result.evaluations,
+        search_time=convert.from_seconds(outcome.search_s),
+        queue_time=convert.from_seconds(outcome.queue_s),
+        stop_reason=_stop_reason(query, outcome),
+        model=MODEL_PREFIX + outcome.model,
+        seed=outcome.seed,
+    )
+    if result.score_mean is not None:
+        analysis.root_score_lead = to_play * result.score_mean
+    if query.include_policy:
+        analysis.policy.extend(convert.in_point_order(result.prior, query.size))
+    if query.include_ownership and result.ownership is not None:
+        ownership = to_play * result.ownership.reshape(-1)
+        analysis.ownership.extend(convert.in_point_order(ownership, query.size))
+    return analysis
+
+
+def _candidates(query: Query, result: SearchResult) -> list[engine_pb2.Candidate]:
+    """The move to play, then the visited others by visits and by the search's own preference."""
+    visited = {int(action) for action in np.flatnonzero(result.visits)}
+    order = sorted(
+        visited | {result.best_action},
+        key=lambda action: (action != result.best_action, -result.visits[action], -result.policy_target[action]),
+    )
+    return [_candidate(query, result, action, place) for place, action in enumerate(order[: query.max_candidates])]
+
+
+def _candidate(query: Query, result: SearchResult, action: int, place: int) -> engine_pb2.Candidate:
+    size = query.size
+    value = float(result.q[action])
+    variation = _legal_prefix(query, result.principal_variation(action, query.max_pv_length))
+    return engine_pb2.Candidate(
+        action=convert.from_action(action, size),
+        order=place,
+        visits=int(result.visits[action]),
+        win_rate=_win_rate(result.root_value if math.isnan(value) else value, query.to_play),
+        prior=float(result.prior[action]),
+        principal_variation=[convert.from_action(reply, size) for reply in variation],
+    )
+
+
+def _legal_prefix(query: Query, variation: list[int]) -> list[int]:
+    """The part of `variation` that can be played: below the root the learned model imagines the moves."""
+    board = query.position.copy()
+    for length, action in enumerate(variation):
+        if not board.is_legal(board.to_play, action):
+            return variation[:length]
+        board.play(board.to_play, action)
+    return variation
+
+
+def _win_rate(value: float, to_play: int) -> float:
+    """From Black's value in [-1, 1] to the mover's win rate in [0, 1]."""
+    return min(1.0, max(0.0, (1.0 + to_play * value) / 2))
+
+
+def _stop_reason(query: Query, outcome: Outcome) -> engine_pb2.StopReason:
+    """The engine's reason; where the deadline set the limit that ended the search, the deadline."""
+    reason, budget = outcome.result.stop_reason, outcome.budget
+    assert reason is not None, "the search has ended"
+    is_policy_move = budget.visits != query.limits.visits
+    if budget.is_cut_by_deadline and (reason == StopReason.TIME or is_policy_move):
+        return engine_pb2.STOP_REASON_DEADLINE
+    return _STOP_REASONS[reason]
