@@ -16,15 +16,14 @@ MAX_MODEL_BYTES: Final = 256 * 2**20
 """Size limit of one ONNX file."""
 MAX_NODES: Final = 10_000
 """Limit on the operators of one graph."""
-ALLOWED_OPERATORS: Final = frozenset(
-    """
-    Abs Add AveragePool BatchNormalization Cast CastLike Clip Concat Constant Conv DequantizeLinear Div Equal Erf Exp
-    Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity
-    LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mish Mul Neg Not PRelu
-    Pow QuantizeLinear Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Sign
-    Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
-    """.split()
-)
+_OPERATORS: Final = """
+Abs Add AveragePool BatchNormalization Cast CastLike Clip Concat Constant Conv DequantizeLinear Div Equal Erf
+Exp Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish
+Identity LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mish Mul Neg
+Not PRelu Pow QuantizeLinear Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Shape
+Sigmoid Sign Slice Softmax Softplus Split Sqrt Squeeze Sub Sum Tanh Transpose Unsqueeze Where
+"""
+ALLOWED_OPERATORS: Final = frozenset(_OPERATORS.split())
 """Operators of the standard domain that a network may use."""
 
 Field = tuple[int, int | memoryview]

@@ -1,0 +1,119 @@
+"""`TorchEvaluator`: a network in torch behind the engine's `Evaluator` contract, hidden states on its device.
+
+Self-play and evaluation use it on an accelerator; on a CPU ONNX Runtime is faster. Each call makes one transfer to the
+device and one back. Knows nothing of the learner.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.errors import EvaluationError, InvalidInput
+from engine.model.contract import RecurrentOutput, RootOutput
+from trainer.network import ACTION_PLANES, GoNetwork, Network
+
+
+class TorchEvaluator:
+    """A copy of one network and a pool of hidden states; a Go evaluator serves the board size of its first call."""
+
+    def __init__(self, network: Network, *, num_slots: int, device: str = "cpu") -> None:
+        """Copies `network` to `device`; later changes to it show only after `load`."""
+        self.num_slots = num_slots
+        self._device = torch.device(device)
+        self._network = copy.deepcopy(network).to(self._device).eval().requires_grad_(False)
+        self._is_go = isinstance(network, GoNetwork)
+        self._pool: Tensor | None = None
+
+    def load(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Takes new weights of the same shape; hidden states in the slots are still the old network's."""
+        self._network.load_state_dict(state_dict)
+
+    @torch.inference_mode()
+    def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
+        """See `Evaluator.initial`. Raises `InvalidInput` for a board size other than the first call's."""
+        batch = torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)).to(self._device)
+        output = self._network.initial(batch, auxiliary=self._is_go)
+        self._store(slots, output.hidden)
+        value = self._network.config.value.decode(output.value_logits)
+        columns = [output.policy_logits, value[:, None]]
+        if output.ownership is None or output.score is None:
+            policy, values = self._fetch(output.hidden, columns)
+            return RootOutput(policy_logits=policy, value=values[:, 0])
+        policy, values, score, ownership = self._fetch(
+            output.hidden, [*columns, output.score, output.ownership.flatten(1)]
+        )
+        return RootOutput(
+            policy_logits=policy,
+            value=values[:, 0],
+            ownership=ownership.reshape(output.ownership.shape),
+            score_mean=score[:, 0],
+            score_stdev=score[:, 1],
+        )
+
+    @torch.inference_mode()
+    def recurrent(
+        self,
+        parent_slots: NDArray[np.int32],
+        actions: NDArray[np.int32],
+        to_play: NDArray[np.int8],
+        child_slots: NDArray[np.int32],
+    ) -> RecurrentOutput:
+        """See `Evaluator.recurrent`. Raises `InvalidInput` before the first `initial`."""
+        if self._pool is None:
+            raise InvalidInput("recurrent before any initial: there is no hidden state yet")
+        config = self._network.config
+        indices = torch.from_numpy(np.stack([parent_slots, actions, to_play]).astype(np.int64)).to(self._device)
+        hidden = self._pool[indices[0]]
+        if self._is_go:
+            planes = encode_actions(indices[1], indices[2], size=hidden.shape[-1])
+        else:
+            planes = F.one_hot(indices[1], config.num_actions).float()
+        output = self._network.recurrent(hidden, planes)
+        self._store(child_slots, output.hidden)
+        columns = [output.policy_logits, config.value.decode(output.value_logits)[:, None]]
+        if output.reward_logits is None or config.reward is None:
+            policy, values = self._fetch(output.hidden, columns)
+            return RecurrentOutput(policy_logits=policy, value=values[:, 0], reward=np.zeros_like(values[:, 0]))
+        reward = config.reward.decode(output.reward_logits)
+        policy, values, rewards = self._fetch(output.hidden, [*columns, reward[:, None]])
+        return RecurrentOutput(policy_logits=policy, value=values[:, 0], reward=rewards[:, 0])
+
+    def _store(self, slots: NDArray[np.int32], hidden: Tensor) -> None:
+        if self._pool is None:
+            self._pool = torch.zeros((self.num_slots, *hidden.shape[1:]), device=self._device)
+        if self._pool.shape[1:] != hidden.shape[1:]:
+            raise InvalidInput(f"hidden state {list(hidden.shape[1:])}, the pool has {list(self._pool.shape[1:])}")
+        self._pool[torch.from_numpy(slots.astype(np.int64)).to(self._device)] = hidden
+
+    @staticmethod
+    def _fetch(hidden: Tensor, columns: list[Tensor]) -> list[NDArray[Any]]:
+        """`columns`, each [B, n], as arrays, in one transfer; raises `EvaluationError` if they or `hidden` hold NaN or
+        infinity."""
+        has_bad_state = (~torch.isfinite(hidden)).flatten(1).any(1, keepdim=True).float()
+        packed = torch.cat([*columns, has_bad_state], dim=1).cpu().numpy()
+        if packed[:, -1].any() or not np.isfinite(packed).all():
+            raise EvaluationError("the network returned NaN or infinity")
+        ends = np.cumsum([column.shape[1] for column in columns])
+        return [np.ascontiguousarray(part) for part in np.split(packed[:, :-1], ends[:-1], axis=1)]
+
+
+def encode_actions(actions: Tensor, to_play: Tensor, *, size: int) -> Tensor:
+    """The action planes [B, 4, size, size] float32 of engine/go/features.py, made on the device of `actions` [B] int64;
+    `to_play` [B] int64 is +1 or -1."""
+    batch, area = len(actions), size * size
+    is_pass = actions == area
+    planes = torch.zeros((batch, ACTION_PLANES, area), device=actions.device)
+    rows = torch.arange(batch, device=actions.device)
+    mover_plane = torch.where(to_play > 0, 0, 1)
+    planes[rows, mover_plane, actions.clamp(max=area - 1)] = (~is_pass).float()
+    planes[:, 2] = is_pass.float()[:, None]
+    planes[:, 3] = to_play.float()[:, None]
+    return planes.view(batch, ACTION_PLANES, size, size)
