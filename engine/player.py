@@ -6,24 +6,43 @@ callable. Colours are BLACK (+1) and WHITE (-1); actions are points in row-major
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.analysis import Analysis
+from engine.errors import EvaluationError, ModelError
+from engine.final_score import FinalScore, dead_stones, estimated_score, exact_score, has_exact_score
+from engine.go.position import Position
+from engine.go.rules import DEFAULT_RULES, RuleSet
+from engine.model_source import CatalogModels, ModelSource
+from engine.resignation import Resignation
+from engine.search.clock import GameClock
+from engine.search.limits import Limits
+from engine.search.result import SearchResult
+from engine.searchers import BackgroundLoad, SearcherPool
 from engine.settings import PlayerSettings
+from engine.turn import Turn
 
-if TYPE_CHECKING:
-    from engine.go.position import Position
-    from engine.go.rules import RuleSet
-    from engine.search.clock import GameClock
-    from engine.search.limits import Limits
-    from engine.search.search import SearchResult
+__all__ = ["DEFAULT_KOMI", "DEFAULT_SIZE", "RESIGN", "Analysis", "Decision", "FinalScore", "Player"]
 
 RESIGN: Final = -1
 """The action of a `Decision` that gives the game up."""
 
 DEFAULT_SIZE: Final = 9
 DEFAULT_KOMI: Final = 7.0
+
+_ONE_LOOK: Final = Limits(visits=1)
+"""The network's bare judgement."""
+_FORCED: Final = Limits(visits=2)
+"""Where only one action is left: its value, which is exact for a pass that ends the game."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,131 +63,123 @@ class Decision:
     """Seconds from the call to the decision, loading of the model included."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalScore:
-    """A score of the current position."""
-
-    points: float
-    """Black - White - komi - handicap compensation; > 0: Black wins."""
-    is_exact: bool
-    """Whether this is the score by the rules (the game is over) or the network's estimate."""
-    ownership: tuple[int, ...]
-    """[size * size] who is taken to own each point: BLACK, WHITE or EMPTY (0)."""
-    dead: frozenset[int]
-    """Points of stones that are counted as dead; empty when `is_exact`: by the area rules what stands is alive."""
-
-
-class Analysis:
-    """A running search of one position. Any thread may call any method; a context manager that stops on leaving."""
-
-    color: int
-    """For whom the move is sought."""
-    seed: int
-    """Of the search's random choices."""
-    model: str
-    """`name@sha256` of the model."""
-
-    def snapshot(self) -> SearchResult:
-        """What is known now, without blocking."""
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        """Makes the search end within about one evaluation; does not wait for it. May be called twice."""
-        raise NotImplementedError
-
-    def wait(self, timeout_s: float | None = None) -> SearchResult:
-        """Blocks until the search has ended, or for `timeout_s`, and returns what is known then.
-
-        `best_action` is what the player would play: the search's choice after the rules for passing (see `generate`).
-        Raises `EvaluationError` if the network failed.
-        """
-        raise NotImplementedError
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the search has ended."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Analysis:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-
 class Player:
     """One game under way, and the engine that plays it.
 
-    One thread at a time may call it, except for `abort`, `suggest`, `ensure_ready` and `is_ready`, which any thread may
-    call at any time. Making a player starts loading the model in the background; nothing waits for it before the first
-    `generate`, `analyze`, `suggest` or estimate, so everything else answers at once.
+    One thread at a time may call it, except for `abort`, `suggest`, `ensure_ready`, `is_ready`, `ready_error` and
+    `close`, which any thread may call at any time. Making a player starts loading the model in the background; nothing
+    waits for it before the first `generate`, `analyze`, `suggest` or estimate, so everything else answers at once.
     """
 
     def __init__(
         self,
         *,
-        models: object = None,
+        models: ModelSource | None = None,
         settings: PlayerSettings | None = None,
         board_size: int = DEFAULT_SIZE,
         komi: float = DEFAULT_KOMI,
-        rules: RuleSet | None = None,
+        rules: RuleSet = DEFAULT_RULES,
         notify: Callable[[str], None] | None = None,
         preload: bool = True,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts with an empty board of `board_size`.
 
-        `models`: where networks come from, a `ModelSource`; None: the installed catalog. `notify`: gets lines for the
-        user ("loading model ..."). `preload=False`: load only when needed. Raises `UnsupportedBoardSize`, `ModelError`.
+        `models`: where networks come from; None: the installed catalog. `notify`: gets lines for the user, such as
+        "loading model ...". `preload=False`: load only when needed. `now`: monotonic seconds, of the game clock. Raises
+        `UnsupportedBoardSize` and `InvalidRules` for what the rules do not admit; a model that is missing, or does not
+        play this size, is told by `ready_error`.
         """
-        raise NotImplementedError
+        self._settings = settings or PlayerSettings()
+        self._notify = notify or (lambda _: None)
+        self._position = Position(board_size, rules, komi)
+        self._now = now
+        self.clock = GameClock(now=now)
+        """Time settings, time left and budgets."""
+        self.settings = self._settings
+        self._resignation = Resignation()
+        self._seeds = np.random.default_rng(self._settings.seed)
+        self._pool = SearcherPool(
+            models or CatalogModels(trusted=self._settings.model), self._settings, notify=self._notify
+        )
+        self._lock = threading.Lock()
+        self._analysis: Analysis | None = None
+        self._is_generating = False
+        self._is_aborted = False
+        self._is_preloading = preload
+        self._loading: BackgroundLoad | None = None
+        self._load_in_background()
 
     # --- the game
 
     @property
     def position(self) -> Position:
-        """The current position; also settable, for loadsgf and set_position. Komi, rules and size become the position's."""
-        raise NotImplementedError
+        """The current position; also settable, for loadsgf and set_position, and then komi, rules and size are its own.
+
+        Setting raises `UnsupportedBoardSize` if the model does not play its size; nothing changes then.
+        """
+        return self._position
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        self._begin(position)
 
     @property
     def settings(self) -> PlayerSettings:
-        """Also settable, from the next search on; `model`, `concurrent_searches` and memory only at construction."""
-        raise NotImplementedError
+        """Also settable, from the next search on; model, threads, memory and number of searches stay as made."""
+        return self._settings
 
-    @property
-    def clock(self) -> GameClock:
-        """Time settings, time left and budgets."""
-        raise NotImplementedError
+    @settings.setter
+    def settings(self, settings: PlayerSettings) -> None:
+        self._settings = settings
+        self.clock.default_s = settings.default_time_s
+        self.clock.max_s = settings.max_time_s
+        self.clock.lag_s = settings.lag_buffer_s
 
     def new_game(self, size: int | None = None, *, komi: float | None = None, rules: RuleSet | None = None) -> None:
         """An empty board; what is None stays as it was. Time left starts anew, time settings stay.
 
-        Starts loading a model for a new size in the background. Raises `UnsupportedBoardSize` (the state is untouched)
-        if the rules or the model do not admit `size`, `InvalidRules`.
+        Starts loading a model for a new size in the background. Raises `UnsupportedBoardSize` if the rules or the
+        models do not admit `size`, and `InvalidRules`; nothing changes then.
         """
-        raise NotImplementedError
+        old = self._position
+        position = Position(
+            old.size if size is None else size,
+            old.rules if rules is None else rules,
+            old.komi if komi is None else komi,
+        )
+        self._begin(position)
+        self.clock.reset()
 
     def supported_sizes(self) -> tuple[int, ...]:
-        """Board sizes that the models may play, ascending."""
-        raise NotImplementedError
+        """Board sizes that the model may play, ascending. Raises `ModelError`."""
+        return self._pool.models.board_sizes(self._settings.model)
 
     def play(self, color: int, action: int) -> None:
         """Plays for either colour, also twice in a row and after the end. Raises `IllegalMove`, position unchanged."""
-        raise NotImplementedError
+        self._position.play(color, action)
 
     def undo(self) -> None:
         """Takes one move back. Raises `CannotUndo`."""
-        raise NotImplementedError
+        self._position.undo()
+        self._resignation.reset()
 
     def final_score(self) -> FinalScore:
-        """Exact after two passes, else the network's estimate (blocks for a few evaluations, and for the model).
+        """Exact after two passes under area rules; else an estimate, which asks the network once.
 
-        Raises `ModelError`, or `CannotScore` where the model has no ownership head.
+        Raises `ModelError`, `EvaluationError`.
         """
-        raise NotImplementedError
+        if has_exact_score(self._position):
+            return exact_score(self._position)
+        return estimated_score(self._position, self._judge_ownership())
 
     def dead_stones(self) -> frozenset[int]:
-        """Points of the stones that the network takes for dead, whole chains, whether the game is over or not."""
-        raise NotImplementedError
+        """Points of the stones that the network takes for dead, whole chains, whether the game is over or not.
+
+        None are where the network does not judge ownership. Raises `ModelError`, `EvaluationError`.
+        """
+        judged = self._judge_ownership()
+        return frozenset() if judged is None else dead_stones(self._position, judged)
 
     # --- the engine
 
@@ -185,20 +196,37 @@ class Player:
 
         `limits`: instead of the clock's and the settings'. `cleanup`: does not pass while the network sees dead enemy
         stones (kgs-genmove_cleanup). `on_search` gets the running search, for reports from another thread.
-        Raises `ModelError`, `EvaluationError`.
+        Raises `ModelError`, `EvaluationError`, and then nothing is played.
         """
-        raise NotImplementedError
+        with self._lock:
+            self._is_generating, self._is_aborted = True, False
+        if play:
+            self.clock.start(color)
+        try:
+            decision = self._decide(color, limits, cleanup=cleanup, is_turn=play, on_search=on_search)
+            if play and decision.action != RESIGN:
+                self._position.play(color, decision.action)
+            return decision
+        finally:
+            self.clock.stop(color)
+            with self._lock:
+                self._is_generating = False
 
     def abort(self) -> None:
         """Makes a `generate` that runs in another thread answer soon with its best move so far; else does nothing."""
-        raise NotImplementedError
+        with self._lock:
+            self._is_aborted = True
+            analysis = self._analysis if self._is_generating else None
+        if analysis is not None:
+            analysis.stop()
 
     def analyze(self, color: int | None = None, limits: Limits | None = None) -> Analysis:
         """Starts a search of the current position for `color` (None: the side to move); no limits: until stopped.
 
-        The next `generate` or `analyze` ends it. Raises `ModelError`. Blocks while the model loads.
+        The next `generate` or `analyze` ends it. Raises `ModelError`, `EvaluationError`. Blocks while the model loads.
         """
-        raise NotImplementedError
+        turn = Turn.of(self._position.copy(), self._position.to_play if color is None else color)
+        return self._start(turn, limits or Limits())
 
     def suggest(
         self,
@@ -211,24 +239,131 @@ class Player:
     ) -> Analysis:
         """Starts a search of any position, beside the player's own game; `position` is the search's own from now on.
 
-        Several threads may do so at a time. Raises `UnsupportedBoardSize`, `ModelError`. Blocks while the model loads.
+        `model`: a name; None: the settings'. Several threads may suggest at a time. Raises `UnsupportedBoardSize`,
+        `ModelError`, `EvaluationError`. Blocks while the model loads.
         """
-        raise NotImplementedError
+        turn = Turn.of(position, position.to_play if color is None else color)
+        return self._search(turn, limits, model=model, seed=seed)
 
     @property
     def is_ready(self) -> bool:
-        """Whether a search could start now."""
-        raise NotImplementedError
+        """Whether a search of the current board size could start now."""
+        return self._pool.is_loaded(self._settings.model, self._position.size)
 
     @property
     def ready_error(self) -> Exception | None:
         """Why loading failed, if it did; the next search tries again."""
-        raise NotImplementedError
+        loading = self._loading
+        return loading.error if loading is not None and loading.is_done else None
 
     def ensure_ready(self, timeout_s: float | None = None) -> bool:
         """Waits for the background loading; returns whether it has ended well. Raises nothing: see `ready_error`."""
-        raise NotImplementedError
+        loading = self._loading or self._load_in_background(force=True)
+        return loading is not None and loading.wait(timeout_s) and loading.error is None
 
     def close(self) -> None:
-        """Stops every search and frees the networks. May be called twice, and from any thread."""
-        raise NotImplementedError
+        """Stops every search and forgets the networks. May be called twice."""
+        self.abort()
+        self._pool.close()
+
+    # --- inside
+
+    def _begin(self, position: Position) -> None:
+        """Makes `position` the current one, if the models can play it."""
+        if position.size != self._position.size:
+            # With no model at all the board is still of use, and a search will tell.
+            with suppress(ModelError):
+                self._pool.models.find(self._settings.model, position.size)
+        self._end_analysis()
+        self._position = position
+        self._resignation.reset()
+        self._load_in_background()
+
+    def _load_in_background(self, *, force: bool = False) -> BackgroundLoad | None:
+        """Loads the model for the current size, unless that has been started. A failed load is tried again."""
+        key = (self._settings.model, self._position.size)
+        loading = self._loading
+        is_due = loading is None or loading.key != key or (loading.is_done and loading.error is not None)
+        if (self._is_preloading or force) and is_due:
+            loading = self._loading = BackgroundLoad(self._pool, *key, notify=self._notify)
+        return loading
+
+    def _decide(
+        self,
+        color: int,
+        limits: Limits | None,
+        *,
+        cleanup: bool,
+        is_turn: bool,
+        on_search: Callable[[Analysis], None] | None,
+    ) -> Decision:
+        """The decision, while the clock runs. `is_turn`: it counts for resignation."""
+        started = self._now()
+        self._end_analysis()
+        self._pool.load(self._settings.model, self._position.size)  # the budget starts when the network is there
+        turn = Turn.of(self._position.copy(), color, may_pass=not (cleanup and self._sees_dead_enemies(color)))
+        limits = _FORCED if turn.is_settled else limits or self._limits(turn)
+        with self._start(turn, _ONE_LOOK if self._is_aborted else limits) as analysis:
+            if self._is_aborted:
+                analysis.stop()
+            if on_search is not None:
+                on_search(analysis)
+            result = analysis.wait()
+        winrate = turn.winrate(result, result.best_action)
+        action = RESIGN if is_turn and self._resigns(turn, winrate) else result.best_action
+        return Decision(
+            action=action,
+            color=color,
+            result=result,
+            winrate=winrate,
+            budget_s=math.inf if limits.time_s is None else limits.time_s,
+            elapsed_s=self._now() - started,
+        )
+
+    def _limits(self, turn: Turn) -> Limits:
+        """What the clock and the settings allow a move."""
+        position = turn.position
+        num_stones = int(np.count_nonzero(position.stones))
+        time_s = self.clock.budget_s(turn.color, size=position.size, num_stones=num_stones)
+        return Limits(time_s=time_s, visits=self._settings.visits, early_stop=True)
+
+    def _resigns(self, turn: Turn, winrate: float) -> bool:
+        """Takes note of the turn. When the game is over, its score speaks."""
+        if turn.position.is_over:
+            return False
+        ply, area = len(turn.position.moves), turn.position.area
+        return self._resignation.is_due(turn.color, winrate, ply=ply, area=area, settings=self._settings)
+
+    def _sees_dead_enemies(self, color: int) -> bool:
+        stones = self._position.stones
+        return any(stones[point] == -color for point in self.dead_stones())
+
+    def _judge_ownership(self) -> NDArray[np.float32] | None:
+        """[A] the network's ownership of the current position, Black's view; None where it has no such head."""
+        position = self._position.copy()
+        ownership = self._start(Turn.of(position, position.to_play), _ONE_LOOK).wait().ownership
+        return None if ownership is None else ownership.reshape(-1)
+
+    def _start(self, turn: Turn, limits: Limits) -> Analysis:
+        """The player's own search; the one before it has ended then."""
+        self._end_analysis()
+        analysis = self._search(turn, limits)
+        with self._lock:
+            self._analysis = analysis
+        return analysis
+
+    def _search(self, turn: Turn, limits: Limits, *, model: str | None = None, seed: int | None = None) -> Analysis:
+        if seed is None:
+            with self._lock:
+                seed = int(self._seeds.integers(2**63))
+        model = self._settings.model if model is None else model
+        return self._pool.start(turn, limits, model=model, seed=seed, settings=self._settings)
+
+    def _end_analysis(self) -> None:
+        """Ends the player's own search, if one runs; what became of it is of no interest any more."""
+        with self._lock:
+            analysis, self._analysis = self._analysis, None
+        if analysis is not None:
+            analysis.stop()
+            with suppress(EvaluationError):
+                analysis.wait()

@@ -107,8 +107,8 @@ def _allot_overtime(
 def _share_before_overtime(main_s: float, per_move_s: float, turns: TurnsLeft) -> float:
     """The share of main time before overtime with `per_move_s` a move.
 
-    If strength grows with the logarithm of time, main time is best spent at e times the overtime's pace. It is stretched
-    to at most 1.75 times as many turns, because the middle game should still see some of it.
+    If strength grows with the logarithm of time, main time is best spent at e times the overtime's pace. It is spread
+    over at most 1.75 times as many turns, because the middle game should still see some of it.
     """
     best_turns = main_s / per_move_s / math.e
     spread = min(turns.overtime, 1.75 * best_turns) if turns.overtime > best_turns else best_turns
@@ -167,7 +167,7 @@ class GameClock:
 
     def reset(self) -> None:
         """Gives both players all their time; the settings stay. A running clock runs on from now."""
-        self._own_settings = {color: self._settings for color in (BLACK, WHITE)}
+        self._own_settings = dict.fromkeys((BLACK, WHITE), self._settings)
         self._left = {color: self._settings.full() for color in (BLACK, WHITE)}
         self._started = dict.fromkeys(self._started, self._now())
 

@@ -1,0 +1,85 @@
+"""Where a player's networks come from: the `ModelSource` protocol, and the installed catalog as one.
+
+ONNX Runtime is imported when the first network is opened, not before: the protocols answer while it loads.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from engine.errors import UnsupportedBoardSize
+from engine.model.catalog import Catalog
+from engine.model.contract import Evaluator
+from engine.model.folder import ModelFolder, load_model
+from engine.model.manifest import ModelManifest
+
+
+class ModelSource(Protocol):
+    """Networks by name and board size; several threads may call it at a time."""
+
+    def find(self, name: str | None, board_size: int) -> ModelManifest:
+        """What the model `name` (None: the best one for the board size) promises; reads no network.
+
+        Raises `ModelNotFound`, `ModelInvalid`, and `UnsupportedBoardSize` where there are models, but none for it.
+        """
+        ...
+
+    def open(self, name: str | None, board_size: int, *, num_slots: int) -> Evaluator:
+        """The network of that model with room for `num_slots` hidden states. Raises as `find`."""
+        ...
+
+    def board_sizes(self, name: str | None) -> tuple[int, ...]:
+        """The sizes that `find` does not refuse, ascending. Raises `ModelNotFound` and `ModelInvalid`."""
+        ...
+
+
+class CatalogModels:
+    """The models of a `Catalog`, evaluated by ONNX Runtime."""
+
+    def __init__(self, catalog: Catalog | None = None, *, trusted: str | None = None) -> None:
+        """`catalog`: None: the installed models, looked for when first needed. `trusted`: the one name that may be a
+        folder's path, because it comes from the user and not from a network."""
+        self._catalog = catalog
+        self._trusted = trusted
+        self._lock = threading.Lock()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog behind it."""
+        with self._lock:
+            if self._catalog is None:
+                self._catalog = Catalog()
+            return self._catalog
+
+    def find(self, name: str | None, board_size: int) -> ModelManifest:
+        """See `ModelSource.find`."""
+        return self._folder(name, board_size).manifest
+
+    def open(self, name: str | None, board_size: int, *, num_slots: int) -> Evaluator:
+        """See `ModelSource.open`. One evaluation uses one thread: the search has its own."""
+        from engine.model.onnx_evaluator import OnnxEvaluator
+
+        model = load_model(self._folder(name, board_size))
+        return OnnxEvaluator(model, board_size=board_size, num_slots=num_slots, threads=1)
+
+    def board_sizes(self, name: str | None) -> tuple[int, ...]:
+        """See `ModelSource.board_sizes`."""
+        if name is None or name == self._trusted:
+            return self.catalog.board_sizes(name)
+        low, high = self.catalog.find(name).manifest.playable_sizes
+        return tuple(range(low, high + 1)) if high else ()
+
+    def _folder(self, name: str | None, board_size: int) -> ModelFolder:
+        sizes = self.board_sizes(name)
+        if sizes and board_size not in sizes:
+            whose = f"model {name!r} plays" if name is not None else "the installed models play"
+            raise UnsupportedBoardSize(f"board size {board_size}: {whose} {_spell(sizes)}")
+        look_up = self.catalog.resolve if name == self._trusted else self.catalog.find
+        return look_up(name, board_size=board_size)
+
+
+def _spell(sizes: tuple[int, ...]) -> str:
+    """`5 to 13`, or `9, 13, 19` where there are gaps."""
+    is_range = len(sizes) > 2 and sizes == tuple(range(sizes[0], sizes[-1] + 1))
+    return f"{sizes[0]} to {sizes[-1]}" if is_range else ", ".join(map(str, sizes))

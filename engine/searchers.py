@@ -1,0 +1,223 @@
+"""Networks ready to search: loaded when first needed, kept for the next search, bounded in memory.
+
+A `Searcher` is a network for one board size with one tree. It serves one search at a time, so a second search at the
+same time gets a second one. Knows no protocol, no clock and no game beyond a `Turn`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from engine.analysis import Analysis
+from engine.errors import TengenError
+from engine.go.features import Variant
+from engine.go.position import Position
+from engine.go.rules import BLACK
+from engine.model.contract import Evaluator
+from engine.model.manifest import ModelManifest
+from engine.model_source import ModelSource
+from engine.search.config import SearchConfig
+from engine.search.handle import SearchHandle
+from engine.search.limits import Limits
+from engine.search.search import Search
+from engine.settings import PlayerSettings
+from engine.turn import Turn
+
+FLOAT_BYTES: Final = 4
+NODE_BYTES: Final = 64
+"""A node of the tree without its actions."""
+ACTION_BYTES: Final = 8
+"""An action of a node."""
+MAX_NODES: Final = 2**20
+"""More nodes than this are never of use to a search of minutes."""
+MIN_NODES: Final = 64
+_WARM_UP: Final = Limits(visits=3)
+
+Key = tuple[str, int]
+"""A model's name@digest, and the board size."""
+
+
+class Searcher:
+    """A network for one board size with its tree. For one search at a time; the pool sees to that."""
+
+    def __init__(self, evaluator: Evaluator, manifest: ModelManifest, size: int, settings: PlayerSettings) -> None:
+        self.manifest = manifest
+        self.size = size
+        self.is_taken = True
+        """Whether someone is about to start a search."""
+        self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
+        self._handle: SearchHandle | None = None
+        self._search = Search(
+            evaluator,
+            num_actions=size * size + 1,
+            config=SearchConfig(),
+            max_nodes=evaluator.num_slots,
+            threads=settings.num_threads,
+        )
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another search may start."""
+        return not self.is_taken and (self._handle is None or self._handle.is_finished)
+
+    def start(self, turn: Turn, limits: Limits, *, seed: int, settings: PlayerSettings) -> SearchHandle:
+        """Starts to search; blocks for the evaluation of the root. Raises `EvaluationError`."""
+        algorithm = settings.resolve_algorithm(limits.visits)
+        config = SearchConfig(algorithm=algorithm, num_considered=considered_actions(limits.visits))
+        self._handle = self._search.start(turn.root(self._variant), limits, seed=seed, config=config)
+        return self._handle
+
+    def stop(self) -> None:
+        """Makes a search that runs end soon."""
+        if self._handle is not None:
+            self._handle.stop()
+
+    def warm_up(self, settings: PlayerSettings) -> None:
+        """Searches an empty board, so that every kernel is compiled and the network has run."""
+        self.start(Turn.of(Position(self.size), BLACK), _WARM_UP, seed=0, settings=settings).wait()
+
+
+def considered_actions(visits: int | None) -> int:
+    """How many root actions the Gumbel search considers: half of the visits, so that it looks deeper than one ply."""
+    return 16 if visits is None else min(16, max(2, visits // 2))
+
+
+def node_limit(manifest: ModelManifest, size: int, settings: PlayerSettings) -> int:
+    """Nodes of one tree, so that all trees with their hidden states stay within `settings.max_memory_mib`."""
+    area = size * size
+    node_bytes = NODE_BYTES + ACTION_BYTES * (area + 1) + FLOAT_BYTES * manifest.shape.hidden_size * area
+    share = settings.max_memory_mib * 2**20 // settings.concurrent_searches
+    return max(MIN_NODES, min(MAX_NODES, share // node_bytes))
+
+
+class SearcherPool:
+    """Searchers by model and board size; any thread may call any method."""
+
+    def __init__(self, models: ModelSource, settings: PlayerSettings, notify: Callable[[str], None]) -> None:
+        """Memory and number of searchers follow `settings`; `notify` gets lines for the user."""
+        self.models = models
+        self._settings = settings
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._building: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
+        self._searchers: list[tuple[Key, Searcher]] = []
+        self._is_closed = False
+
+    def start(self, turn: Turn, limits: Limits, *, model: str | None, seed: int, settings: PlayerSettings) -> Analysis:
+        """Starts to search `turn` with `model` (None: the best one for the board size); loads it if need be.
+
+        Raises `ModelError`, `UnsupportedBoardSize`, `EvaluationError`.
+        """
+        searcher = self._take(model, turn.position.size)
+        try:
+            handle = searcher.start(turn, limits, seed=seed, settings=settings)
+        finally:
+            searcher.is_taken = False
+        return Analysis(handle, turn, model=searcher.manifest.identity, seed=seed)
+
+    def load(self, model: str | None, size: int) -> None:
+        """Makes one searcher ready, unless there is one. Blocks. Raises `ModelError`, `UnsupportedBoardSize`."""
+        self._take(model, size).is_taken = False
+
+    def is_loaded(self, model: str | None, size: int) -> bool:
+        """Whether a search could start at once, if no other is running."""
+        try:
+            wanted = (self.models.find(model, size).identity, size)
+        except TengenError:
+            return False
+        with self._lock:
+            return any(key == wanted for key, _ in self._searchers)
+
+    def close(self) -> None:
+        """Ends all searches soon and forgets the networks; a search that starts nevertheless loads its own."""
+        with self._lock:
+            self._is_closed = True
+            searchers = [searcher for _, searcher in self._searchers]
+            self._searchers.clear()
+        for searcher in searchers:
+            searcher.stop()
+
+    def _take(self, model: str | None, size: int) -> Searcher:
+        """A free searcher, marked as taken. Waits while another thread loads the same."""
+        manifest = self.models.find(model, size)
+        key = (manifest.identity, size)
+        free = self._take_free(key)
+        if free is not None:
+            return free
+        with self._lock:
+            building = self._building[key]
+        with building:
+            free = self._take_free(key)
+            return free if free is not None else self._build(key, model, manifest)
+
+    def _take_free(self, key: Key) -> Searcher | None:
+        with self._lock:
+            for entry in self._searchers:
+                if entry[0] == key and entry[1].is_free:
+                    entry[1].is_taken = True
+                    self._searchers.remove(entry)
+                    self._searchers.append(entry)  # the one used last is dropped last
+                    return entry[1]
+        return None
+
+    def _build(self, key: Key, model: str | None, manifest: ModelManifest) -> Searcher:
+        identity, size = key
+        self._notify(f"loading model {identity} for {size}x{size}")
+        self._make_room()
+        num_slots = node_limit(manifest, size, self._settings)
+        evaluator = self.models.open(model, size, num_slots=num_slots)
+        searcher = Searcher(evaluator, manifest, size, self._settings)
+        searcher.warm_up(self._settings)
+        with self._lock:
+            if not self._is_closed:
+                self._searchers.append((key, searcher))
+        return searcher
+
+    def _make_room(self) -> None:
+        """Drops the free searchers that have not been used for longest, as far as the memory is needed."""
+        with self._lock:
+            for entry in list(self._searchers):
+                if len(self._searchers) < self._settings.concurrent_searches:
+                    return
+                if entry[1].is_free:
+                    self._searchers.remove(entry)
+
+
+class BackgroundLoad:
+    """Loads one model in a thread of its own and says so if that takes long, as it does at the very first start."""
+
+    SLOW_S: Final = 3.0
+    SLOW_NOTICE: Final = "compiling kernels, about 20 s at the first start; later starts take 2 s"
+
+    def __init__(self, pool: SearcherPool, model: str | None, size: int, notify: Callable[[str], None]) -> None:
+        self._pool = pool
+        self._notify = notify
+        self.key = (model, size)
+        self.error: Exception | None = None
+        """Why loading failed; valid once `is_done`."""
+        self._done = threading.Event()
+        threading.Thread(target=self._load, name=f"load {size}x{size}", daemon=True).start()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether loading has ended, well or not."""
+        return self._done.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Waits for the end; returns whether it has come."""
+        return self._done.wait(timeout_s)
+
+    def _load(self) -> None:
+        timer = threading.Timer(self.SLOW_S, self._notify, [self.SLOW_NOTICE])
+        timer.daemon = True
+        timer.start()
+        try:
+            self._pool.load(*self.key)
+        except Exception as error:  # told by the next search, which tries again
+            self.error = error
+        finally:
+            timer.cancel()
+            self._done.set()

@@ -1,0 +1,145 @@
+"""`Turn`: what the rules alone know about one player's turn, and the move that follows from a search's result.
+
+The search judges by a learned model; here stands what is exact under area scoring, where every stone on the board
+counts as alive:
+
+1. The game is over, or the opponent has passed and the board as it stands is won: pass. There is no choice.
+2. The board as it stands is lost: a pass loses for certain, for it ends the game, or the opponent's pass does. The
+   search is told so (`terminal_values`), and a pass is played only if there is no sensible other move, or if even the
+   best of them is judged lost. So a won game is not passed away before the dead stones are off the board, and a lost
+   one comes to its end.
+3. Own eyes are never filled, so that a side with nothing left to do passes instead of killing its stones.
+4. In everything else the search decides.
+
+Knows no network, no clock and no protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.go.features import Variant
+from engine.go.position import Position
+from engine.go.rules import EMPTY, Scoring
+from engine.search.roots import RootBatch
+
+if TYPE_CHECKING:
+    from engine.search.search import SearchResult
+
+LOST_WINRATE: Final = 0.02
+"""A move is judged lost below this: not worth playing on for."""
+
+
+def to_winrate(value: float, color: int) -> float:
+    """The winning probability of `color`, in [0, 1], of a value in [-1, 1] in Black's view."""
+    return min(1.0, max(0.0, (1.0 + color * value) / 2))
+
+
+def own_eyes(stones: NDArray[np.int8], size: int, color: int) -> NDArray[np.bool_]:
+    """[A] bool: empty points that are one-point eyes inside a single chain of `color`.
+
+    All neighbours are its stones, and so are the diagonal points, save one where there are four. To fill such an eye
+    connects nothing and takes a liberty.
+    """
+    own = np.pad(stones.reshape(size, size) == color, 1, constant_values=True)
+    is_enclosed = own[:-2, 1:-1] & own[2:, 1:-1] & own[1:-1, :-2] & own[1:-1, 2:]
+    gaps = np.zeros((size, size), dtype=np.int8)
+    for diagonal in (own[:-2, :-2], own[:-2, 2:], own[2:, :-2], own[2:, 2:]):
+        gaps += ~diagonal
+    allowed = np.zeros((size, size), dtype=np.int8)
+    allowed[1:-1, 1:-1] = 1
+    eyes: NDArray[np.bool_] = (stones == EMPTY) & (is_enclosed & (gaps <= allowed)).reshape(-1)
+    return eyes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One player's turn in one position; holds a copy, so the game may go on meanwhile."""
+
+    position: Position
+    """The position with `color` to move; nobody else's."""
+    color: int
+    """Who moves."""
+    legal_mask: NDArray[np.bool_]
+    """[A + 1] the actions to choose from: the legal ones without own eyes; only the pass where that is settled."""
+    standing: float | None
+    """Points by which `color` leads if the game ended now; None where the rules do not count by area."""
+
+    @classmethod
+    def of(cls, position: Position, color: int, *, may_pass: bool = True) -> Turn:
+        """The turn of `color` (whoever should move) in `position`, which is taken over, not copied.
+
+        `may_pass=False`: pass only if there is no other sensible move. Models are trained on area scoring, so where
+        territory counts, the search still thinks in area; nothing is exact then.
+        """
+        position.to_play = color
+        standing = None
+        if position.rules.scoring == Scoring.AREA:
+            standing = color * position.score()
+        else:
+            position.rules = replace(position.rules, scoring=Scoring.AREA)
+        legal_mask = position.legal_mask()
+        legal_mask[:-1] &= ~own_eyes(position.stones, position.size, color)
+        if not may_pass:
+            legal_mask[-1] = not legal_mask[:-1].any()
+        elif position.is_over or (standing is not None and standing > 0 and _last_was_pass(position)):
+            legal_mask[:-1] = False
+        return cls(position=position, color=color, legal_mask=legal_mask, standing=standing)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to choose."""
+        return int(np.count_nonzero(self.legal_mask)) == 1
+
+    @property
+    def pass_action(self) -> int:
+        """The action that passes."""
+        return self.position.pass_action
+
+    def root(self, variant: Variant = "full") -> RootBatch:
+        """The turn as the search takes it, a batch of one."""
+        terminal_values = pass_pass_values = None
+        if self.standing is not None:
+            terminal_values = self.position.root_terminal_values()[None].copy()
+            pass_pass_values = np.array([np.sign(self.color * self.standing)], dtype=np.float32)
+            if self.standing < 0:
+                terminal_values[0, self.pass_action] = -self.color
+        return RootBatch(
+            observations=self.position.observation(variant)[None],
+            legal_mask=self.legal_mask[None],
+            to_play=np.array([self.color], dtype=np.int8),
+            terminal_values=terminal_values,
+            pass_pass_values=pass_pass_values,
+            pass_action=self.pass_action,
+        )
+
+    def choose(self, result: SearchResult) -> int:
+        """The action to play after a search with `result`: legal, and by the rules of this module."""
+        action = int(result.best_action)
+        is_pass_lost = self.standing is not None and self.standing < 0
+        if action != self.pass_action or not is_pass_lost:
+            return action
+        other = self._preferred_point(result)
+        return action if other is None or self.winrate(result, other) < LOST_WINRATE else other
+
+    def winrate(self, result: SearchResult, action: int) -> float:
+        """What the search thinks of `action` for `color`, in [0, 1]; of the position where it has not tried it."""
+        is_tried = result.visits[action] > 0 and not np.isnan(result.q[action])
+        return to_winrate(float(result.q[action] if is_tried else result.root_value), self.color)
+
+    def _preferred_point(self, result: SearchResult) -> int | None:
+        """The allowed point with the most visits, of those the one with the greatest prior."""
+        points = np.flatnonzero(self.legal_mask[:-1])
+        if not points.size:
+            return None
+        order = np.lexsort((result.prior[points], result.visits[points]))
+        return int(points[order[-1]])
+
+
+def _last_was_pass(position: Position) -> bool:
+    moves = position.moves
+    return bool(moves) and moves[-1].action == position.pass_action
