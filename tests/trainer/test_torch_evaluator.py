@@ -1,0 +1,91 @@
+"""The torch evaluator against the ONNX one: one contract, the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import EvaluationError, InvalidInput
+from engine.go.batch import GoBatch
+from engine.go.features import encode_actions
+from engine.model.onnx_evaluator import OnnxEvaluator
+from trainer import torch_evaluator
+from trainer.network import NetworkConfig, make_network
+from trainer.onnx_graph import OnnxExporter
+from trainer.support import Support
+from trainer.torch_evaluator import TorchEvaluator
+
+GO = NetworkConfig(channels=8, head_channels=8, representation_blocks=1, dynamics_blocks=1)
+CARTPOLE = NetworkConfig(
+    kind="vector", observation_size=4, num_actions=2, channels=16, reward=Support(low=-1, high=1, bins=5)
+)
+SIZE = 5
+
+
+def slots(*numbers: int) -> np.ndarray:
+    return np.array(numbers, dtype=np.int32)
+
+
+@pytest.mark.parametrize("config", [GO, CARTPOLE], ids=["go", "cartpole"])
+def test_same_results_as_onnx_over_a_walk(config: NetworkConfig) -> None:
+    torch.manual_seed(0)
+    network, rng = make_network(config), np.random.default_rng(0)
+    size = SIZE if config.kind == "go" else None
+    actions_count = SIZE * SIZE + 1 if size else config.num_actions
+    onnx = OnnxEvaluator.from_bytes(*OnnxExporter(network).export(), board_size=size, num_slots=9)
+    torch_ = TorchEvaluator(network, num_slots=9)
+    observations = GoBatch(num_games=3, size=SIZE).observe() if size else rng.random((3, 4), dtype=np.float32)
+    roots = [e.initial(observations, slots(0, 1, 2)) for e in (onnx, torch_)]
+    for name in ("policy_logits", "value", "ownership", "score_mean", "score_stdev"):
+        one, other = (getattr(root, name) for root in roots)
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one, other, atol=1e-5)
+    for i in range(5):
+        parents, children = slots(0, 1, 2) + 3 * (i % 2), slots(0, 1, 2) + 3 * ((i + 1) % 2)
+        actions = rng.integers(0, actions_count, 3).astype(np.int32)
+        to_play = rng.choice([-1, 1], 3).astype(np.int8)
+        one, other = (e.recurrent(parents, actions, to_play, children) for e in (onnx, torch_))
+        for name in ("policy_logits", "value", "reward"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-5)
+            assert getattr(other, name).dtype == np.float32
+
+
+def test_action_planes_are_the_engines() -> None:
+    actions = np.arange(SIZE * SIZE + 1, dtype=np.int32).repeat(2)
+    to_play = np.tile(np.array([1, -1], np.int8), SIZE * SIZE + 1)
+    planes = torch_evaluator.encode_actions(
+        torch.from_numpy(actions).long(), torch.from_numpy(to_play).long(), size=SIZE
+    )
+    np.testing.assert_array_equal(planes.numpy(), encode_actions(actions, to_play, size=SIZE))
+
+
+def test_copy_of_the_network_changes_only_by_load() -> None:
+    network = make_network(GO)
+    evaluator, observations = TorchEvaluator(network, num_slots=1), GoBatch(num_games=1, size=SIZE).observe()
+    before = evaluator.initial(observations, slots(0)).policy_logits
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.5)
+    np.testing.assert_array_equal(evaluator.initial(observations, slots(0)).policy_logits, before)
+    evaluator.load(network.state_dict())
+    assert not np.array_equal(evaluator.initial(observations, slots(0)).policy_logits, before)
+
+
+def test_no_number_is_an_error() -> None:
+    network = make_network(GO)
+    with torch.no_grad():
+        network.state_dict()["representation_in.weight"][0, 0, 0, 0] = torch.nan
+    with pytest.raises(EvaluationError, match="NaN or infinity"):
+        TorchEvaluator(network, num_slots=1).initial(GoBatch(num_games=1, size=SIZE).observe(), slots(0))
+
+
+def test_recurrent_before_initial_and_another_board_size() -> None:
+    evaluator = TorchEvaluator(make_network(GO), num_slots=2)
+    with pytest.raises(InvalidInput, match="before any initial"):
+        evaluator.recurrent(slots(0), slots(0), np.ones(1, np.int8), slots(1))
+    evaluator.initial(GoBatch(num_games=1, size=SIZE).observe(), slots(0))
+    with pytest.raises(InvalidInput, match=r"\[8, 7, 7\], the pool has \[8, 5, 5\]"):
+        evaluator.initial(GoBatch(num_games=1, size=7).observe(), slots(0))
