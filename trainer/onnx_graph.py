@@ -86,7 +86,7 @@ class OnnxExporter:
         """Traces `network`; its weights are only read as the default of `export`. Raises `ModelInvalid` if the
         tracer did not keep every weight as it is."""
         self._network = network
-        traced = copy.deepcopy(network).cpu().float().eval()
+        traced = copy.deepcopy(network).cpu().float().eval().requires_grad_(True)
         _scramble(traced)
         self._graphs = [
             _trace(module, _samples(module)) for module in (InitialInference(traced), RecurrentInference(traced))
