@@ -53,6 +53,8 @@ def compress(x: Tensor, *, epsilon: float = 0.001) -> Tensor:
 
 
 def expand(y: Tensor, *, epsilon: float = 0.001) -> Tensor:
-    """The exact inverse of `compress`."""
-    root = (torch.sqrt(1 + 4 * epsilon * (torch.abs(y) + 1 + epsilon)) - 1) / (2 * epsilon)
+    """The exact inverse of `compress`, without the usual form's difference of near equals, which costs float32 four
+    digits."""
+    shifted = torch.abs(y) + 1 + epsilon
+    root = 2 * shifted / (1 + torch.sqrt(1 + 4 * epsilon * shifted))
     return torch.sign(y) * (root * root - 1)

@@ -101,7 +101,7 @@ def test_vector_graphs_agree_with_torch(exporters: dict[str, OnnxExporter], name
         expected = network.initial(torch.from_numpy(observations))
         expected_step = network.recurrent(expected.hidden, torch.eye(config.num_actions)[torch.from_numpy(actions)])
     np.testing.assert_allclose(root.policy_logits, expected.policy_logits, atol=1e-5)
-    np.testing.assert_allclose(root.value, config.value.decode(expected.value_logits), rtol=1e-4)
+    np.testing.assert_allclose(root.value, config.value.decode(expected.value_logits), rtol=1e-5)
     np.testing.assert_allclose(step.policy_logits, expected_step.policy_logits, atol=1e-5)
     if config.reward is None:
         assert not step.reward.any()
