@@ -35,14 +35,9 @@ class RpcServer:
     """One server over one suggester. Make it, use it and drain it in the same event loop."""
 
     def __init__(self, suggester: Suggester, settings: ServerSettings) -> None:
-        """Binds nothing yet. Raises `InvalidConfig` for an address that is not to be served in plaintext."""
+        """Binds nothing yet."""
         self._settings = settings
         self._address = parse_listen_address(settings.listen)
-        if not (self._address.is_local or settings.allow_plaintext):
-            raise InvalidConfig(
-                f"refusing to listen on {settings.listen!r}: others could read and use the engine over the network;"
-                " listen on 127.0.0.1 or pass --insecure-allow-plaintext"
-            )
         self._suggester = suggester
         self._models = Models()
         self._health = health.aio.HealthServicer()

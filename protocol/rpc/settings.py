@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from engine.errors import InvalidConfig
+from protocol.rpc.address import parse_listen_address
 from protocol.rpc.budget import ServerLimits
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
@@ -29,7 +30,12 @@ class ServerSettings:
     """How long searches may still run after the server was told to end."""
 
     def __post_init__(self) -> None:
-        """Raises `InvalidConfig`."""
+        """Raises `InvalidConfig`, also for an address that is not to be served in plaintext."""
+        if not (parse_listen_address(self.listen).is_local or self.allow_plaintext):
+            raise InvalidConfig(
+                f"refusing to listen on {self.listen!r}: others could read and use the engine over the network;"
+                " listen on 127.0.0.1 or pass --insecure-allow-plaintext"
+            )
         if self.max_concurrent_calls <= 0:
             raise InvalidConfig(f"max_concurrent_calls must be positive, not {self.max_concurrent_calls}")
         if not (math.isfinite(self.drain_grace_s) and self.drain_grace_s >= 0):

@@ -454,5 +454,5 @@ class TestLife:
 
     def test_plaintext_for_other_machines_is_refused_unless_asked_for(self, start) -> None:
         with pytest.raises(InvalidConfig, match="--insecure-allow-plaintext"):
-            start(settings=ServerSettings(listen="0.0.0.0:0"))
+            ServerSettings(listen="0.0.0.0:0")
         assert start(settings=ServerSettings(listen="0.0.0.0:0", allow_plaintext=True)).server.target
