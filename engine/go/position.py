@@ -7,7 +7,7 @@ several threads: give each its own `copy`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import NamedTuple, TypeVar
 
@@ -99,12 +99,15 @@ class Position:
 
     @property
     def to_play(self) -> int:
-        """+1 Black, -1 White: the other colour than the last move's, unless it was set. Either colour may be set."""
+        """+1 Black, -1 White: the other colour than the last move's, unless it was set. Either colour may be set, and
+        before the first move that is part of the setup."""
         return int(self._batch.to_play[_GAME])
 
     @to_play.setter
     def to_play(self, color: int) -> None:
         self._batch.set_to_play(_GAME, _checked_color(color))
+        if not self._moves:
+            self._setup = replace(self._setup, to_play=int(color))
 
     @property
     def stones(self) -> NDArray[np.int8]:
@@ -135,9 +138,9 @@ class Position:
         before = self.to_play
         if color is None or color == before:
             return _row(self._batch.legal_mask())
-        self.to_play = color
+        self._batch.set_to_play(_GAME, _checked_color(color))
         mask = _row(self._batch.legal_mask())
-        self.to_play = before
+        self._batch.set_to_play(_GAME, before)
         return mask
 
     def is_legal(self, color: int, action: int) -> bool:
@@ -154,7 +157,7 @@ class Position:
         if self._batch.ply[_GAME] + 2 >= self._batch.max_plies:
             self._batch.extend(2 * self._batch.max_plies)
         self._before.append(self._batch.save(_GAME))
-        self.to_play = color
+        self._batch.set_to_play(_GAME, color)
         self._batch.play(np.array([action]))
         self._batch.reopen(_GAME)
         self._moves.append(Move(int(color), int(action)))
@@ -166,9 +169,9 @@ class Position:
         if self._batch.stones[_GAME, action] != EMPTY:
             return f"{place} is occupied"
         before = self.to_play
-        self.to_play = color
+        self._batch.set_to_play(_GAME, color)
         is_banned = self._batch.banned_mask()[_GAME, action]
-        self.to_play = before
+        self._batch.set_to_play(_GAME, before)
         return f"{place} is forbidden by the ko rule" if is_banned else f"{place} is suicide"
 
     def undo(self) -> None:
