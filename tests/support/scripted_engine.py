@@ -23,6 +23,7 @@ def main(words: list[str]) -> None:
     from tests.support.scripted_player import ScriptedPlayer
 
     player = ScriptedPlayer(thinks="thinks" in words, is_loading="loads" in words)
+    player.position.legal_mask()  # compiles what would else be compiled at the first move
     notices = Notices()
     status = cli.converse(player, cli.make_parser().parse_args([]), output_descriptor, notices)
     notices.say("has ended in good order")

@@ -74,9 +74,11 @@ class ScriptedPlayer:
 
     def final_score(self) -> FinalScore:
         self._check_model()
-        points = self.position.score() if self.position.is_over else self._estimate
+        is_over = self.position.is_over
+        points = self.position.score() if is_over else self._estimate
         ownership = tuple(self.position.area_ownership().tolist())
-        return FinalScore(points=points, is_exact=self.position.is_over, ownership=ownership, dead=frozenset())
+        source = "rules" if is_over else "network"
+        return FinalScore(points=points, source=source, ownership=ownership, dead=frozenset())
 
     def dead_stones(self) -> frozenset[int]:
         self._check_model()

@@ -1,0 +1,125 @@
+"""The match runner: refereeing, blame, and the figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.match import BLACK, WHITE, EngineSeat, Game, RandomSeat, Tally, main, play_game, wilson_interval
+from engine.go.position import Position
+from engine.go.rules import DEFAULT_RULES
+from protocol.gtp.client import EngineCrashed
+
+SCRIPTED = f"{sys.executable} -m tests.support.scripted_engine"
+
+
+class Fixed:
+    """Plays these vertices; an exception is raised instead."""
+
+    def __init__(self, *moves: str | Exception, name: str = "fixed") -> None:
+        self.name = name
+        self.heard: list[str] = []
+        self._moves = list(moves)
+
+    def begin(self, size: int, komi: float) -> None:
+        self.heard.append(f"begin {size} {komi:g}")
+
+    def move(self, color: int) -> tuple[str, float]:
+        move = self._moves.pop(0)
+        if isinstance(move, Exception):
+            raise move
+        return move, 0.5
+
+    def tell(self, color: int, vertex: str) -> None:
+        self.heard.append(f"{color:+d} {vertex}")
+
+    def close(self) -> None:
+        pass
+
+
+def game(black: Fixed, white: Fixed, *, max_moves: int = 99) -> Game:
+    return play_game(black, white, size=3, komi=0.5, rules=DEFAULT_RULES, max_moves=max_moves)
+
+
+def test_a_game_that_is_counted() -> None:
+    black, white = Fixed("B2", "pass"), Fixed("pass")
+    ended = game(black, white)
+    assert (ended.winner, ended.score, ended.result, ended.forfeit) == (BLACK, 8.5, "B+8.5", "")
+    assert ended.seconds == (0.5, 0.5, 0.5)
+    assert (black.heard, white.heard) == (["begin 3 0.5", "-1 pass"], ["begin 3 0.5", "+1 B2"])
+
+
+def test_a_resignation() -> None:
+    ended = game(Fixed("b2"), Fixed("Resign"))
+    assert (ended.winner, ended.result, ended.forfeit) == (BLACK, "B+R", "")
+
+
+@pytest.mark.parametrize("move", ["B2", "D1", "nonsense", ""])
+def test_an_illegal_move_loses(move: str) -> None:
+    ended = game(Fixed("B2"), Fixed(move))
+    assert (ended.winner, ended.result) == (BLACK, "B+F")
+    assert "illegal move" in ended.forfeit
+
+
+def test_an_engine_that_dies_loses() -> None:
+    ended = game(Fixed("B2", EngineCrashed("has ended")), Fixed("A1"))
+    assert (ended.winner, ended.result, ended.forfeit) == (WHITE, "W+F", "has ended")
+
+
+def test_a_game_without_end_is_counted_as_it_stands() -> None:
+    ended = game(Fixed("B2", "B1"), Fixed("A1", "C3"), max_moves=2)
+    assert ended.score == 0.5 - 1.0
+    assert ended.winner == WHITE
+
+
+def test_the_figures() -> None:
+    tally = Tally(move_s=0.3)
+    tally.add(BLACK, game(Fixed("B2", "pass"), Fixed("pass")))
+    tally.add(WHITE, game(Fixed("B2", "pass"), Fixed("pass")))
+    tally.add(WHITE, game(Fixed("B2"), Fixed("B2")))
+    tally.add(BLACK, game(Fixed("B2"), Fixed("resign")))
+    facts = tally.summary()
+    assert (facts["games"], facts["wins"], facts["losses"], facts["draws"]) == (4, 2, 2, 0)
+    assert facts["distinct_games"] == 2
+    assert (facts["wins_as_black"], facts["wins_as_white"]) == ("2/2", "0/2")
+    assert (facts["margin_mean"], facts["our_illegal_moves"]) == (0.0, 1)
+    assert (facts["our_moves"], facts["late_moves"]) == (2 + 1 + 1 + 1, 5)
+    assert "50.0%" in tally.line()
+    assert Tally(move_s=1).summary()["games"] == 0
+
+
+def test_wilson_interval() -> None:
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert wilson_interval(50, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)
+    assert wilson_interval(10, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
+
+
+def test_a_match_of_real_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = ["--engine", SCRIPTED, "--opponent", "random", "--size", "5", "--time", "60", "--games", "2"]
+    assert main([*engine, "--max-moves", "20", "--sgf", str(tmp_path), "--json", str(tmp_path / "figures.json")]) == 0
+    assert "distinct_games: 2" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures.json", "game-0001.sgf", "game-0002.sgf"]
+    assert b"PB[tengen]PW[random]" in (tmp_path / "game-0001.sgf").read_bytes()
+    assert b"PB[random]PW[tengen]" in (tmp_path / "game-0002.sgf").read_bytes()
+
+
+def test_an_engine_that_cannot_start_ends_the_match(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--engine", "false", "--opponent", "random", "--games", "3"]) == 1
+    assert "tengen" in capsys.readouterr().err
+
+
+def test_a_dead_engine_is_started_anew_for_the_next_game() -> None:
+    ours = EngineSeat(SCRIPTED, name="ours", move_s=None, timeout_s=60)
+    try:
+        ours.begin(5, 7)
+        assert ours._engine is not None
+        first = ours._engine.process_id
+        ours._engine.kill()
+        ended = play_game(ours, RandomSeat(1), size=5, komi=7, rules=DEFAULT_RULES, max_moves=4)
+        assert isinstance(ended.position, Position)
+        assert ended.forfeit == ""
+        assert ours._engine.process_id != first
+    finally:
+        ours.close()
