@@ -74,7 +74,8 @@ class HalvingRounds:
     """Sequential halving, simulation by simulation, for a search whose length may be unknown.
 
     A search of known, short length is one round. Else rounds follow each other, each twice as long as the one before;
-    every round starts from all actions again and counts its own visits only.
+    every round starts from all actions again and counts its own visits only. Every second round considers twice as
+    many actions, so that in time the most unlikely one is tried.
     """
 
     FIRST_BUDGET = 32
@@ -82,12 +83,17 @@ class HalvingRounds:
     LONGEST_SINGLE_ROUND = 64
     """Up to so many simulations, a known length is one round."""
 
-    def __init__(self, *, num_considered: int, max_simulations: int) -> None:
+    def __init__(self, *, num_considered: int, num_legal: int, max_simulations: int) -> None:
         self._num_considered = num_considered
+        self._num_legal = num_legal
         self.is_single = max_simulations <= self.LONGEST_SINGLE_ROUND
         """Whether there is one round only."""
-        budget = max_simulations if self.is_single else self.FIRST_BUDGET
-        self._schedule = considered_visits(num_considered, budget)
+        self._round = 0
+        self._begin(max_simulations if self.is_single else self.FIRST_BUDGET)
+
+    def _begin(self, budget: int) -> None:
+        considered = min(self._num_considered << (self._round // 2), self._num_legal)
+        self._schedule = considered_visits(considered, budget)
         self._index = 0
 
     @property
@@ -100,8 +106,8 @@ class HalvingRounds:
         self._index += 1
         if self._index < len(self._schedule) or self.is_single:
             return False
-        self._schedule = considered_visits(self._num_considered, 2 * len(self._schedule))
-        self._index = 0
+        self._round += 1
+        self._begin(2 * len(self._schedule))
         return True
 
 

@@ -50,7 +50,8 @@ class SearchHandle:
         self._clock = clock
         self._started_s = started_s
         self._rounds = HalvingRounds(
-            num_considered=min(choice.config.num_considered, self._num_legal),
+            num_considered=choice.config.num_considered,
+            num_legal=self._num_legal,
             max_simulations=limits.max_simulations,
         )
         self._changed = threading.Condition(threading.Lock())

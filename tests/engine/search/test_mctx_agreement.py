@@ -16,23 +16,25 @@ mctx_oracle = pytest.importorskip("tests.support.mctx_oracle")
 BATCH = 24
 
 CASES = {
-    "gumbel one ply": (9, SearchConfig(num_simulations=16, num_considered=16)),
     "gumbel go": (26, SearchConfig(num_simulations=16, num_considered=8)),
+    "gumbel one player": (6, SearchConfig(num_simulations=40, num_considered=4, two_player=False, discount=0.97)),
+    "puct go": (26, SearchConfig(algorithm="puct", num_simulations=48)),
+    "puct one player": (6, SearchConfig(algorithm="puct", num_simulations=48, two_player=False, discount=0.9)),
+}
+SLOW_CASES = {
+    "gumbel one ply": (9, SearchConfig(num_simulations=16, num_considered=16)),
     "gumbel deep": (5, SearchConfig(num_simulations=64, num_considered=4)),
     "gumbel wide": (82, SearchConfig(num_simulations=50, num_considered=16)),
     "gumbel few": (26, SearchConfig(num_simulations=3, num_considered=8)),
     "gumbel one candidate": (4, SearchConfig(num_simulations=9, num_considered=1)),
     "gumbel small scale": (9, SearchConfig(num_simulations=64, num_considered=8, c_scale=0.05)),
-    "gumbel one player": (6, SearchConfig(num_simulations=40, num_considered=4, two_player=False, discount=0.97)),
-    "puct go": (26, SearchConfig(algorithm="puct", num_simulations=48)),
     "puct deep": (4, SearchConfig(algorithm="puct", num_simulations=96, c_puct_init=0.6)),
-    "puct one player": (6, SearchConfig(algorithm="puct", num_simulations=48, two_player=False, discount=0.9)),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_CASES)])
 def test_agrees_with_mctx(name: str) -> None:
-    num_actions, config = CASES[name]
+    num_actions, config = (CASES | SLOW_CASES)[name]
     with_reward = not config.two_player
     rng = np.random.default_rng(len(name))
     legal_mask = rng.random((BATCH, num_actions)) < 0.7
