@@ -1,7 +1,258 @@
-"""Checkpoints as model folders that the engine plays with."""
+"""`tengen export`: a checkpoint as a model folder that the engine plays with.
+
+The folder is written beside its place, read back as the engine reads it, compared with torch, and only then moved
+there: what appears is whole and works.
+"""
 
 from __future__ import annotations
 
-from trainer.onnx_graph import ModelBytes, OnnxExporter
+import argparse
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-__all__ = ["ModelBytes", "OnnxExporter"]
+from engine import __version__
+from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenError
+from engine.go.features import FEATURE_VERSION
+from engine.go.rules import MAX_SIZE, MIN_SIZE
+from engine.model.folder import MANIFEST, load_model, read_folder
+from engine.model.interface import INITIAL, RECURRENT
+from engine.model.manifest import (
+    NAME_PATTERN,
+    ModelFile,
+    ModelManifest,
+    ModelShape,
+    is_model_name,
+    manifest_to_json,
+)
+from engine.model.onnx_evaluator import OnnxEvaluator
+from trainer.agreement import Agreement, check_agreement, feature_variant
+from trainer.checkpoint import STATE, Checkpoint, list_checkpoints, load_checkpoint
+from trainer.model_card import model_card
+from trainer.network import ACTION_PLANES, Network, make_network
+from trainer.onnx_graph import ModelBytes, OnnxExporter
+from trainer.run_facts import read_curve, thin, training_facts
+
+CARD: Final = "README.md"
+CURVE: Final = "training.jsonl"
+CURVE_ROWS: Final = 200
+"""Rows of a run's figures that go with the model."""
+CARD_ROWS: Final = 10
+"""Rows of the card's table."""
+
+__all__ = ["ExportSettings", "ModelBytes", "OnnxExporter", "export_model", "main"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """What a checkpoint does not say of the model to be made from it."""
+
+    name: str | None = None
+    """The model's name; None: that of its folder."""
+    trained_sizes: tuple[int, ...] | None = None
+    """Go: the board sizes that it was trained on in all its runs; None: that of the checkpoint's run."""
+    playable_sizes: tuple[int, int] = (MIN_SIZE, 19)
+    """Go: smallest and largest board on which it may be used."""
+    priority: int = 0
+    """See `ModelManifest.priority`."""
+    notes: str = ""
+    """Markdown for the card's section on strength."""
+    replace: bool = False
+    """Whether a model that is already in the folder may be replaced."""
+
+
+def export_model(source: Path, output: Path, settings: ExportSettings | None = None) -> ModelManifest:
+    """Makes the folder `output` from `source`, a checkpoint or a run's folder, with the averaged weights.
+
+    Raises `ModelInvalid` where torch and ONNX Runtime disagree, `ModelNotFound` and `ModelInvalid` for the source, and
+    `InvalidConfig` for a name or place that will not do. `output` is then as it was.
+    """
+    settings = settings or ExportSettings()
+    name = settings.name if settings.name is not None else output.resolve().name
+    if not is_model_name(name):
+        raise InvalidConfig(f"model name {name!r} does not match {NAME_PATTERN.pattern}")
+    _check_place(output, replace=settings.replace)
+    path = find_checkpoint(source)
+    checkpoint = load_checkpoint(path)
+    network = _averaged_network(checkpoint, path)
+    files = OnnxExporter(network).export()
+    manifest = _manifest(name, checkpoint, network, files, settings)
+    curve = read_curve(path.parent.parent / CURVE)
+    temporary = output.resolve().parent / f".{name}.tmp-{os.getpid()}"
+    try:
+        temporary.mkdir(parents=True)
+        (temporary / INITIAL).write_bytes(files.initial)
+        (temporary / RECURRENT).write_bytes(files.recurrent)
+        (temporary / MANIFEST).write_text(manifest_to_json(manifest))
+        manifest = _with_agreement(manifest, _verify(temporary, network))
+        (temporary / MANIFEST).write_text(manifest_to_json(manifest))
+        card = model_card(manifest, curve=thin(curve, CARD_ROWS), notes=settings.notes)
+        (temporary / CARD).write_text(card)
+        if curve:
+            (temporary / CURVE).write_text("".join(json.dumps(row) + "\n" for row in thin(curve, CURVE_ROWS)))
+        _publish(temporary, output.resolve())
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return manifest
+
+
+def find_checkpoint(source: Path) -> Path:
+    """The checkpoint `source`, or the newest whole one of the run `source`. Raises `ModelNotFound`."""
+    if (source / STATE).is_file():
+        return source
+    problems: list[TengenError] = []
+    for path in [*list_checkpoints(source), *list_checkpoints(source / "checkpoints")]:
+        try:
+            load_checkpoint(path)
+            return path
+        except TengenError as error:
+            problems.append(error)
+    raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
+
+
+def _averaged_network(checkpoint: Checkpoint, path: Path) -> Network:
+    network = make_network(checkpoint.config.network)
+    try:
+        network.load_state_dict(checkpoint.averaged_weights)
+    except RuntimeError as error:
+        first, *details = str(error).splitlines()
+        raise ModelInvalid(
+            f"{path} does not hold the weights of its network: {(details or [first])[0].strip()}"
+        ) from error
+    return network.eval()
+
+
+def _check_place(output: Path, *, replace: bool) -> None:
+    if not output.exists():
+        return
+    if not (output / MANIFEST).is_file():
+        raise InvalidConfig(f"{output} exists and is no model folder")
+    if not replace:
+        raise InvalidConfig(f"{output} already holds a model: add --replace, or choose another folder")
+
+
+def _manifest(
+    name: str, checkpoint: Checkpoint, network: Network, files: ModelBytes, settings: ExportSettings
+) -> ModelManifest:
+    config, shape = checkpoint.config, checkpoint.config.network
+    is_go = config.is_go
+    return ModelManifest(
+        name=name,
+        shape=ModelShape(
+            kind="go" if is_go else "vector",
+            observation_size=shape.observation_size,
+            hidden_size=shape.channels,
+            action_size=ACTION_PLANES if is_go else shape.num_actions,
+            has_reward=shape.reward is not None,
+            has_ownership=is_go,
+        ),
+        environment=config.env.id,
+        feature_variant=feature_variant(shape.observation_size) if is_go else "",
+        feature_version=FEATURE_VERSION if is_go else 0,
+        trained_sizes=(settings.trained_sizes or (config.env.size,)) if is_go else (),
+        playable_sizes=settings.playable_sizes if is_go else (0, 0),
+        komi_range=(config.env.komi_low, config.env.komi_high) if is_go else None,
+        priority=settings.priority,
+        initial=ModelFile(size=len(files.initial), sha256=hashlib.sha256(files.initial).hexdigest()),
+        recurrent=ModelFile(size=len(files.recurrent), sha256=hashlib.sha256(files.recurrent).hexdigest()),
+        created=dt.datetime.now(dt.UTC).date().isoformat(),
+        tengen_version=__version__,
+        training=training_facts(checkpoint, network),
+    )
+
+
+def _verify(folder: Path, network: Network) -> Agreement:
+    """Loads the folder as the engine does, and compares it with torch."""
+    model = load_model(read_folder(folder))
+    return check_agreement(network, lambda size, slots: OnnxEvaluator(model, board_size=size, num_slots=slots))
+
+
+def _with_agreement(manifest: ModelManifest, agreement: Agreement) -> ModelManifest:
+    return dataclasses.replace(manifest, training={**manifest.training, "agreement": dataclasses.asdict(agreement)})
+
+
+def _publish(temporary: Path, output: Path) -> None:
+    """Moves a finished folder to its place; the old model there, if any, goes only when the new one is in place."""
+    for path in [*temporary.iterdir(), temporary]:
+        _sync(path)
+    old = output.with_name(f".{output.name}.old-{os.getpid()}")
+    if output.exists():
+        output.rename(old)
+    try:
+        temporary.rename(output)
+    except OSError:
+        if old.exists():
+            old.rename(output)
+        raise
+    _sync(output.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """fsync of a file or folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="tengen export", description="Turn a checkpoint into a model folder.")
+    parser.add_argument("checkpoint", type=Path, help="a run's folder (its newest checkpoint), or one checkpoint")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="models/NAME", help="the model folder to make")
+    parser.add_argument("--name", help="the model's name (default: the folder's)")
+    parser.add_argument("--trained-sizes", type=_sizes, metavar="5,7,9", help="board sizes of all its training runs")
+    parser.add_argument("--playable", type=_size_range, default=(MIN_SIZE, 19), metavar="5-13", help="default: 2-19")
+    parser.add_argument("--priority", type=int, default=0, help="the higher one is the default among equals")
+    parser.add_argument("--notes", type=Path, metavar="FILE.md", help="measured strength, for the card")
+    parser.add_argument("--replace", action="store_true", help="replace the model that is there")
+    return parser
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        sizes = (0,)
+    if not all(MIN_SIZE <= size <= MAX_SIZE for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of board sizes from {MIN_SIZE} to {MAX_SIZE}")
+    return sizes
+
+
+def _size_range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    sizes = _sizes(f"{low},{high or low}")
+    return sizes[0], sizes[-1]
+
+
+def _read_notes(path: Path | None) -> str:
+    try:
+        return path.read_text(encoding="utf-8") if path is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"notes {path}: {error}") from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `tengen export`; returns the exit status."""
+    arguments = make_parser().parse_args(argv)
+    settings = ExportSettings(
+        name=arguments.name,
+        trained_sizes=arguments.trained_sizes,
+        playable_sizes=arguments.playable,
+        priority=arguments.priority,
+        notes=_read_notes(arguments.notes),
+        replace=arguments.replace,
+    )
+    manifest = export_model(arguments.checkpoint, arguments.out, settings)
+    worst = max(manifest.training["agreement"]["largest"].values())
+    print(f"wrote {manifest.identity} to {arguments.out}; torch and ONNX Runtime differ by at most {worst:.1e}")
+    return 0

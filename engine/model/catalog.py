@@ -106,9 +106,10 @@ def _model_folders(root: Path) -> list[Path]:
     if (root / MANIFEST).is_file():
         return [root]
     try:
-        return sorted(path for path in root.iterdir() if (path / MANIFEST).is_file())
+        found = [path for path in root.iterdir() if (path / MANIFEST).is_file()]
     except OSError:  # no such folder, or not ours to read: then there are no models
         return []
+    return sorted(path for path in found if not path.name.startswith("."))  # a dot: an export that is not finished
 
 
 def _rank(manifest: ModelManifest, board_size: int | None) -> tuple[int, int, str]:

@@ -1,0 +1,70 @@
+"""What a run can tell about itself, for manifests and model cards: counters, cost, command, learning curve.
+
+Only what was recorded: a figure that a checkpoint does not hold is left out, never estimated.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trainer.checkpoint import Checkpoint
+from trainer.config import PRESETS, TrainConfig, config_to_dict, load_config
+from trainer.model_card import CURVE_COLUMNS
+from trainer.network import Network
+
+
+def training_facts(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:
+    """What the checkpoint knows of its run; the generators' states stay out."""
+    progress, config = checkpoint.progress, checkpoint.config
+    ledger = progress.get("ledger", {})
+    facts: dict[str, Any] = {key: progress.get(key) for key in ("games", "positions", "windows", "step", "iteration")}
+    facts |= {
+        "core_hours": round(ledger["core_s"] / 3600, 3) if "core_s" in ledger else None,
+        "wall_hours": round(ledger["wall_s"] / 3600, 3) if "wall_s" in ledger else None,
+        "seed": config.loop.seed,
+        "command": train_command(config),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "config": config_to_dict(config),
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def train_command(config: TrainConfig) -> str | None:
+    """The command line that trains with `config`: its preset and what differs from it; None where it has no preset."""
+    if not (PRESETS / f"{config.name}.toml").is_file():
+        return None
+    preset, wanted = (_flat(config_to_dict(c)) for c in (load_config(config.name), config))
+    changes = [f"--set {key}={json.dumps(value)}" for key, value in wanted.items() if preset.get(key) != value]
+    return " ".join(["tengen train", config.name, *changes])
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """The figures of a run's training.jsonl that cards show; lines that cannot be read are passed over."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            figures = json.loads(line)
+        except ValueError:  # the last line of a run that was killed
+            continue
+        if isinstance(figures, dict):
+            rows.append({k: figures[k] for k in ("step", *CURVE_COLUMNS) if isinstance(figures.get(k), int | float)})
+    return rows
+
+
+def thin(rows: list[dict[str, float]], count: int) -> list[dict[str, float]]:
+    """At most `count` rows, evenly spaced, the last one among them."""
+    if len(rows) <= count:
+        return rows
+    return [rows[round((i + 1) * len(rows) / count) - 1] for i in range(count)]
