@@ -212,6 +212,11 @@ class Player:
             with self._lock:
                 self._is_generating = False
 
+    @property
+    def is_generating(self) -> bool:
+        """Whether a `generate` is under way."""
+        return self._is_generating
+
     def abort(self) -> None:
         """Makes a `generate` that runs in another thread answer soon with its best move so far; else does nothing."""
         with self._lock:

@@ -46,7 +46,7 @@ class Searcher:
     def __init__(self, evaluator: Evaluator, manifest: ModelManifest, size: int, settings: PlayerSettings) -> None:
         self.manifest = manifest
         self.size = size
-        self.is_taken = True
+        self.is_taken = False
         """Whether someone is about to start a search."""
         self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
         self._handle: SearchHandle | None = None
@@ -120,7 +120,11 @@ class SearcherPool:
 
     def load(self, model: str | None, size: int) -> None:
         """Makes one searcher ready, unless there is one. Blocks. Raises `ModelError`, `UnsupportedBoardSize`."""
-        self._take(model, size).is_taken = False
+        manifest = self.models.find(model, size)
+        key = (manifest.identity, size)
+        with self._building_lock(key):
+            if not self._has(key):
+                self._build(key, model, manifest, is_taken=False)
 
     def is_loaded(self, model: str | None, size: int) -> bool:
         """Whether a search could start at once, if no other is running."""
@@ -128,8 +132,7 @@ class SearcherPool:
             wanted = (self.models.find(model, size).identity, size)
         except TengenError:
             return False
-        with self._lock:
-            return any(key == wanted for key, _ in self._searchers)
+        return self._has(wanted)
 
     def close(self) -> None:
         """Ends all searches soon and forgets the networks; a search that starts nevertheless loads its own."""
@@ -147,11 +150,17 @@ class SearcherPool:
         free = self._take_free(key)
         if free is not None:
             return free
-        with self._lock:
-            building = self._building[key]
-        with building:
+        with self._building_lock(key):
             free = self._take_free(key)
-            return free if free is not None else self._build(key, model, manifest)
+            return free if free is not None else self._build(key, model, manifest, is_taken=True)
+
+    def _building_lock(self, key: Key) -> threading.Lock:
+        with self._lock:
+            return self._building[key]
+
+    def _has(self, key: Key) -> bool:
+        with self._lock:
+            return any(known == key for known, _ in self._searchers)
 
     def _take_free(self, key: Key) -> Searcher | None:
         with self._lock:
@@ -163,7 +172,7 @@ class SearcherPool:
                     return entry[1]
         return None
 
-    def _build(self, key: Key, model: str | None, manifest: ModelManifest) -> Searcher:
+    def _build(self, key: Key, model: str | None, manifest: ModelManifest, *, is_taken: bool) -> Searcher:
         identity, size = key
         self._notify(f"loading model {identity} for {size}x{size}")
         self._make_room()
@@ -171,6 +180,7 @@ class SearcherPool:
         evaluator = self.models.open(model, size, num_slots=num_slots)
         searcher = Searcher(evaluator, manifest, size, self._settings)
         searcher.warm_up(self._settings)
+        searcher.is_taken = is_taken
         with self._lock:
             if not self._is_closed:
                 self._searchers.append((key, searcher))

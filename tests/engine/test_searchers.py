@@ -1,0 +1,123 @@
+"""How many networks are kept, how large their trees may be, and what the user hears of slow loading."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from engine.go.position import Position
+from engine.go.rules import BLACK
+from engine.search.limits import Limits
+from engine.searchers import BackgroundLoad, SearcherPool, considered_actions, node_limit
+from engine.settings import PlayerSettings
+from engine.turn import Turn
+from tests.support.scripted_models import ScriptedModels, scripted_manifest
+
+LONG_S = 60.0
+
+
+def pool_of(models: ScriptedModels, *, concurrent: int = 1) -> SearcherPool:
+    settings = PlayerSettings(threads=1, concurrent_searches=concurrent, max_memory_mib=16)
+    return SearcherPool(models, settings, notify=lambda _: None)
+
+
+def search(pool: SearcherPool, size: int, limits: Limits):  # type: ignore[no-untyped-def]
+    settings = PlayerSettings(threads=1)
+    return pool.start(Turn.of(Position(size), BLACK), limits, model=None, seed=0, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("size", "hidden_size", "mib", "searches", "nodes"),
+    [
+        (9, 32, 1024, 1, 2**30 // (64 + 8 * 82 + 4 * 32 * 81)),
+        (9, 32, 1024, 4, 2**28 // (64 + 8 * 82 + 4 * 32 * 81)),
+        (19, 64, 1024, 1, 2**30 // (64 + 8 * 362 + 4 * 64 * 361)),
+        (19, 1024, 16, 8, 64),
+        (5, 1, 2**20, 1, 2**20),
+    ],
+)
+def test_nodes_fit_into_the_memory(size: int, hidden_size: int, mib: int, searches: int, nodes: int) -> None:
+    manifest = scripted_manifest((size,), hidden_size=hidden_size)
+    settings = PlayerSettings(max_memory_mib=mib, concurrent_searches=searches)
+    assert node_limit(manifest, size, settings) == nodes
+
+
+def test_the_network_gets_as_many_slots_as_the_tree_has_nodes() -> None:
+    models = ScriptedModels(9)
+    pool_of(models).load(None, 9)
+    settings = PlayerSettings(threads=1, max_memory_mib=16)
+    assert models.opened[0].num_slots == node_limit(scripted_manifest((9,)), 9, settings)
+
+
+def test_a_search_longer_than_its_memory_goes_on() -> None:
+    models = ScriptedModels(9)
+    result = search(pool_of(models), 9, Limits(visits=5000)).wait(LONG_S)
+    assert models.opened[0].num_slots < 5000
+    assert result.total_visits == 5000
+
+
+def test_one_network_is_kept_for_one_search_at_a_time() -> None:
+    models = ScriptedModels(5, 9)
+    pool = pool_of(models)
+    for size in (5, 5, 9, 9, 5):
+        search(pool, size, Limits(visits=3)).wait()
+    assert [evaluator.size for evaluator in models.opened] == [5, 9, 5]
+
+
+def test_as_many_networks_are_kept_as_searches_may_run() -> None:
+    models = ScriptedModels(5, 9)
+    pool = pool_of(models, concurrent=2)
+    for size in (5, 9, 5, 9):
+        search(pool, size, Limits(visits=3)).wait()
+    assert [evaluator.size for evaluator in models.opened] == [5, 9]
+
+
+def test_a_second_search_at_the_same_time_gets_its_own_network() -> None:
+    models = ScriptedModels(5)
+    pool = pool_of(models, concurrent=2)
+    with search(pool, 5, Limits()) as first:
+        assert search(pool, 5, Limits(visits=3)).wait().total_visits == 3
+        assert not first.is_finished
+    assert len(models.opened) == 2
+
+
+def test_a_load_and_a_search_at_once_load_once() -> None:
+    models = ScriptedModels(5)
+    models.may_open.clear()
+    pool = pool_of(models)
+    loads = [threading.Thread(target=pool.load, args=(None, 5), daemon=True) for _ in range(3)]
+    for load in loads:
+        load.start()
+    assert models.is_opening.wait(LONG_S)
+    assert not pool.is_loaded(None, 5)
+    models.may_open.set()
+    search(pool, 5, Limits(visits=3)).wait()
+    for load in loads:
+        load.join(LONG_S)
+    assert len(models.opened) == 1
+    assert pool.is_loaded("scripted", 5)
+    assert not pool.is_loaded(None, 9)
+
+
+def test_slow_loading_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BackgroundLoad, "SLOW_S", 0.0)
+    models, is_told, lines = ScriptedModels(5), threading.Event(), []
+
+    def notify(line: str) -> None:
+        lines.append(line)
+        is_told.set()
+
+    models.may_open.clear()
+    load = BackgroundLoad(pool_of(models), None, 5, notify=notify)
+    assert is_told.wait(LONG_S)
+    assert "compiling" in lines[0]
+    assert not load.is_done
+    models.may_open.set()
+    assert load.wait(LONG_S)
+    assert load.error is None
+
+
+@pytest.mark.parametrize(("visits", "considered"), [(None, 16), (1, 2), (8, 4), (16, 8), (400, 16)])
+def test_considered_actions(visits: int | None, considered: int) -> None:
+    assert considered_actions(visits) == considered

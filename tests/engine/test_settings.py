@@ -1,0 +1,65 @@
+"""The player's settings: what is refused, and what the defaults come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import InvalidConfig
+from engine.settings import PlayerSettings, available_cores
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"algorithm": "minimax"},
+        {"time_s": 0},
+        {"time_s": float("nan")},
+        {"max_time_s": float("inf")},
+        {"lag_buffer_s": -1},
+        {"resign_winrate": 0.5},
+        {"threads": -1},
+        {"visits": 0},
+        {"resign_turns": 0},
+        {"max_memory_mib": 1},
+        {"concurrent_searches": 0},
+    ],
+)
+def test_out_of_range(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidConfig, match=next(iter(fields))):
+        PlayerSettings(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({}, 1.0),
+        ({"time_s": 5}, 5.0),
+        ({"time_s": 5, "max_time_s": 2}, 2.0),
+        ({"visits": 100}, 60.0),
+        ({"visits": 100, "time_s": 3}, 3.0),
+    ],
+)
+def test_time_of_a_move_without_a_clock(fields: dict[str, Any], seconds: float) -> None:
+    assert PlayerSettings(**fields).default_time_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "visits", "expected"),
+    [
+        ("auto", None, "puct"),
+        ("auto", 64, "gumbel"),
+        ("auto", 65, "puct"),
+        ("puct", 10, "puct"),
+        ("gumbel", None, "gumbel"),
+    ],
+)
+def test_algorithm(algorithm: Any, visits: int | None, expected: str) -> None:
+    assert PlayerSettings(algorithm=algorithm).resolve_algorithm(visits) == expected
+
+
+def test_threads_are_the_cores_unless_told() -> None:
+    assert PlayerSettings(threads=3).num_threads == 3
+    assert PlayerSettings().num_threads == min(available_cores(), 16)
+    assert available_cores() >= 1

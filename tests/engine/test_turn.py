@@ -1,0 +1,235 @@
+"""What the rules know of a turn: own eyes, passes that win or lose for certain, and the choice after a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.go.diagram import from_diagram
+from engine.go.position import Position
+from engine.go.rules import BLACK, RULE_PRESETS, WHITE
+from engine.go.vertex import from_gtp, to_gtp
+from engine.search.result import MAX_VARIATION_LENGTH, SearchResult, StopReason
+from engine.turn import LOST_WINRATE, Turn, own_eyes, to_winrate
+
+
+def board(diagram: str, *, komi: float = 0.5) -> Position:
+    return from_diagram(diagram, komi=komi)
+
+
+def eyes_of(position: Position, color: int) -> set[str]:
+    eyes = own_eyes(position.stones, position.size, color)
+    return {to_gtp(int(point), position.size) for point in np.flatnonzero(eyes)}
+
+
+# --- eyes
+
+
+@pytest.mark.parametrize(
+    ("label", "diagram", "black", "white"),
+    [
+        (
+            "corner and edge",
+            ". X . X .\nX X X X X\n. . . . .\nO O O O O\n. O . O .",
+            {"A5", "C5", "E5"},
+            {"A1", "C1", "E1"},
+        ),
+        ("corner, diagonal missing", ". X . . .\nX . . . .\n. . . . .\n. . . . .\n. . . . .", set(), set()),
+        ("corner, diagonal the enemy's", ". X . . .\nX O . . .\n. . . . .\n. . . . .\n. . . . .", set(), set()),
+        ("edge, one diagonal missing", "X . X . .\nX X . . .\n. . . . .\n. . . . .\n. . . . .", set(), set()),
+        ("middle, all diagonals", ". . . . .\n. X X X .\n. X . X .\n. X X X .\n. . . . .", {"C3"}, set()),
+        ("middle, one diagonal the enemy's", ". . . . .\n. X X O .\n. X . X .\n. X X X .\n. . . . .", {"C3"}, set()),
+        ("middle, two diagonals missing", ". . . . .\n. . X . .\n. X . X .\n. X X X .\n. . . . .", set(), set()),
+        ("two points", "X X X X .\nX . . X .\nX X X X .\n. . . . .\n. . . . .", set(), set()),
+        ("empty board", ". . . . .\n. . . . .\n. . . . .\n. . . . .\n. . . . .", set(), set()),
+    ],
+)
+def test_own_eyes(label: str, diagram: str, black: set[str], white: set[str]) -> None:
+    position = board(diagram)
+    assert eyes_of(position, BLACK) == black, label
+    assert eyes_of(position, WHITE) == white, label
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_eye_has_one_chain_around_it(seed: int) -> None:
+    """So filling it never connects anything: on random boards every neighbour of an eye is in the same chain."""
+    rng = np.random.default_rng(seed)
+    found = 0
+    for _ in range(200):
+        stones = rng.choice([0, 1, -1], p=[0.15, 0.7, 0.15], size=49).astype(np.int8)
+        for eye in np.flatnonzero(own_eyes(stones, 7, BLACK)):
+            found += 1
+            assert len({_chain(stones, near) for near in _near(int(eye))}) == 1
+    assert found > 20
+
+
+def _near(point: int, size: int = 7) -> list[int]:
+    row, column = divmod(point, size)
+    around = [(row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)]
+    return [r * size + c for r, c in around if 0 <= r < size and 0 <= c < size]
+
+
+def _chain(stones: np.ndarray, start: int) -> frozenset[int]:
+    chain, todo = {start}, [start]
+    while todo:
+        for near in _near(todo.pop()):
+            if stones[near] == stones[start] and near not in chain:
+                chain.add(near)
+                todo.append(near)
+    return frozenset(chain)
+
+
+# --- what is settled, and what the search is told
+
+
+WON_BY_BLACK = ". X . X .\nX X X X X\nX X X X X\nO O O O O\n. O . O ."
+"""15 : 10 on the board."""
+
+HALF_WAY = ". X . X .\nX X X X X\n. . . . .\nO O O O O\n. O . O ."
+"""10 : 10, five neutral points: lost for Black by the komi as it stands, won by playing on."""
+
+
+def play_pass(position: Position, color: int) -> Position:
+    position.play(color, position.pass_action)
+    return position
+
+
+def test_a_pass_that_wins_at_once_is_the_only_choice() -> None:
+    turn = Turn.of(play_pass(board(WON_BY_BLACK), WHITE), BLACK)
+    assert turn.is_settled
+    assert np.flatnonzero(turn.legal_mask).tolist() == [turn.pass_action]
+    root = turn.root()
+    assert root.terminal_values is not None
+    assert root.terminal_values[0, turn.pass_action] == 1
+    assert turn.standing == 4.5
+
+
+def test_a_pass_that_loses_at_once_is_known() -> None:
+    turn = Turn.of(play_pass(board(". X . . .\nX X . . .\n. . . . .\n. . . O O\n. . . O ."), BLACK), WHITE)
+    assert turn.standing == pytest.approx(0.5)  # area 4 : 4, komi
+    assert turn.is_settled
+    black = Turn.of(play_pass(board(". X . . .\nX X . . .\n. . . . .\n. . . O O\n. . . O ."), WHITE), BLACK)
+    assert not black.is_settled
+    root = black.root()
+    assert root.terminal_values is not None
+    assert root.terminal_values[0, black.pass_action] == -1
+
+
+@pytest.mark.parametrize(
+    ("color", "komi", "value"), [(BLACK, 5.5, -1), (WHITE, 4.5, 1), (BLACK, 4.5, np.nan), (WHITE, 5, np.nan)]
+)
+def test_passing_first_on_a_lost_board_is_lost(color: int, komi: float, value: float) -> None:
+    """The opponent passes too. It is 15 : 10."""
+    turn = Turn.of(board(WON_BY_BLACK, komi=komi), color)
+    root = turn.root()
+    assert root.terminal_values is not None
+    np.testing.assert_equal(root.terminal_values[0, turn.pass_action], value)
+    assert np.isnan(root.terminal_values[0, :-1]).all()
+
+
+def test_the_root_in_both_views() -> None:
+    position = board(WON_BY_BLACK, komi=4.5)
+    black, white = Turn.of(position.copy(), BLACK).root(), Turn.of(position.copy(), WHITE).root()
+    assert (black.to_play[0], white.to_play[0]) == (BLACK, WHITE)
+    assert black.pass_pass_values is not None
+    assert white.pass_pass_values is not None
+    assert (black.pass_pass_values[0], white.pass_pass_values[0]) == (1, 1)
+    assert black.pass_action == 25
+
+
+def test_after_the_game_only_a_pass_is_left() -> None:
+    position = play_pass(play_pass(board(HALF_WAY, komi=9.5), BLACK), WHITE)
+    turn = Turn.of(position, BLACK)
+    assert np.flatnonzero(turn.legal_mask).tolist() == [turn.pass_action]
+
+
+def test_cleaning_up_forbids_the_pass_while_there_is_something_to_do() -> None:
+    position = play_pass(play_pass(board("X X . . .\nX X . . .\n. . . . .\n. . . . .\n. . . . O"), BLACK), WHITE)
+    turn = Turn.of(position, BLACK, may_pass=False)
+    assert not turn.legal_mask[turn.pass_action]
+    assert turn.legal_mask[:-1].any()
+    done = Turn.of(board(WON_BY_BLACK), BLACK, may_pass=False)
+    assert done.is_settled
+    assert done.legal_mask[done.pass_action]
+
+
+def test_territory_rules_are_never_exact() -> None:
+    position = board(HALF_WAY, komi=-5)
+    assert Turn.of(play_pass(position.copy(), WHITE), BLACK).is_settled
+    position.rules = RULE_PRESETS["japanese"]
+    turn = Turn.of(play_pass(position, WHITE), BLACK)
+    assert turn.standing is None
+    assert turn.root().terminal_values is None
+    assert not turn.is_settled
+
+
+def test_own_eyes_are_no_choice() -> None:
+    position = board(". X . X .\nX X X X X\n. . . . .\nO O O O O\n. O . O .")
+    turn = Turn.of(position, BLACK)
+    chosen = {to_gtp(int(action), 5) for action in np.flatnonzero(turn.legal_mask)}
+    assert chosen == {"A3", "B3", "C3", "D3", "E3", "pass"}
+
+
+# --- the choice after the search
+
+
+def result_of(size: int, best: str, **found: tuple[int, float]) -> SearchResult:
+    """A result whose visits and Q (Black's view) are given by vertex."""
+    actions = size * size + 1
+    visits, q, prior = np.zeros(actions, np.int32), np.full(actions, np.nan, np.float32), np.zeros(actions, np.float32)
+    for vertex, (count, value) in found.items():
+        action = from_gtp(vertex, size)
+        visits[action], prior[action] = count, 0.1
+        q[action] = value if count else np.nan
+    return SearchResult(
+        visits=visits,
+        q=q,
+        prior=prior,
+        policy_target=prior,
+        root_value=-0.5,
+        raw_value=0.0,
+        best_action=from_gtp(best, size),
+        total_visits=int(visits.sum()) + 1,
+        evaluations=1,
+        elapsed_s=0.1,
+        stop_reason=StopReason.VISITS,
+        ownership=None,
+        score_mean=None,
+        score_stdev=None,
+        variations=np.full((actions, MAX_VARIATION_LENGTH), -1, np.int32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "color", "best", "found", "choice"),
+    [
+        ("a move is a move", BLACK, "B3", {"B3": (9, -0.9), "pass": (1, -1.0)}, "B3"),
+        ("a lost pass gives way", BLACK, "pass", {"pass": (9, -1.0), "B3": (3, 0.2), "C3": (4, 0.1)}, "C3"),
+        ("ties go to the prior", BLACK, "pass", {"pass": (9, -1.0), "A3": (0, 0.0)}, "A3"),
+        ("all is lost", BLACK, "pass", {"pass": (9, -1.0), "B3": (3, -0.99), "C3": (4, -0.98)}, "pass"),
+        ("an untried move counts like the root", BLACK, "pass", {"pass": (9, -1.0), "D3": (0, 0.0)}, "D3"),
+        ("a won pass stays", WHITE, "pass", {"pass": (9, -1.0), "B3": (8, -0.9)}, "pass"),
+    ],
+)
+def test_choice(label: str, color: int, best: str, found: dict[str, tuple[int, float]], choice: str) -> None:
+    turn = Turn.of(board(HALF_WAY), color)
+    assert to_gtp(turn.choose(result_of(5, best, **found)), 5) == choice, label
+
+
+def test_the_threshold_of_lost() -> None:
+    turn = Turn.of(board(HALF_WAY), BLACK)
+    edge = 2 * LOST_WINRATE - 1
+    lost = result_of(5, "pass", **{"pass": (9, -1.0), "B3": (3, edge - 0.001)})
+    fought = result_of(5, "pass", **{"pass": (9, -1.0), "B3": (3, edge + 0.001)})
+    assert to_gtp(turn.choose(lost), 5) == "pass"
+    assert to_gtp(turn.choose(fought), 5) == "B3"
+
+
+def test_winrate() -> None:
+    turn = Turn.of(board(HALF_WAY), WHITE)
+    result = result_of(5, "B3", B3=(4, -0.5), C3=(0, 0.0))
+    assert turn.winrate(result, from_gtp("B3", 5)) == pytest.approx(0.75)
+    assert turn.winrate(replace(result, root_value=0.5), from_gtp("C3", 5)) == pytest.approx(0.25)
+    assert to_winrate(1.2, BLACK) == 1.0
