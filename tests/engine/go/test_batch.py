@@ -128,6 +128,15 @@ def test_an_old_history_is_not_compared_after_a_reset() -> None:
     assert batch.legal_mask().all()
 
 
+def test_a_reset_forgets_that_white_began() -> None:
+    """Under situational superko the first entry of the history says who was to move."""
+    batch = GoBatch(num_games=1, size=4, rules=RuleSet(ko=KoRule.SITUATIONAL))
+    batch.set_to_play(0, WHITE)
+    assert batch.history_to_play[0, 0] == WHITE
+    batch.reset()
+    assert batch.history_to_play[0, 0] == BLACK
+
+
 def test_inactive_games_and_no_moves_stay() -> None:
     batch = GoBatch(num_games=3, size=5)
     batch.play([3, NO_MOVE, 4], active=[True, True, False])

@@ -307,6 +307,7 @@ def test_territory_score_counts_dead_stones_twice() -> None:
     dead = {from_gtp("B5", 6), from_gtp("E4", 6)}
     black, white = 12 + 1, 9 + 1
     assert position.territory_score(dead) == black - white - 6.5
+    assert position.territory_score({from_gtp("B5", 6)}) == -white - 6.5
 
 
 def test_territory_score_counts_prisoners() -> None:

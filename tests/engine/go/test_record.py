@@ -73,6 +73,10 @@ def test_the_position_before_a_move(number: int, expected: str, to_play: int) ->
     assert position.to_play == to_play
 
 
+def test_before_its_first_move_the_player_of_that_move_is_to_play() -> None:
+    assert load_sgf("(;SZ[9];W[aa];B[bb])", 1).to_play == WHITE
+
+
 def test_facts_of_the_file() -> None:
     record = GameRecord.from_sgf(HANDICAP_GAME)
     assert (record.black_name, record.white_name, record.result, record.size) == ("Ann", "Bo", "W+R", 9)
