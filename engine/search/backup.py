@@ -2,7 +2,7 @@
 
 See `kernels`, whose `select` comes first, for what holds of both.
 """
-# mypy: disable-error-code="untyped-decorator, no-any-return"
+# mypy: disable-error-code="untyped-decorator, no-any-return, call-overload"
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from engine.search.config import PRIOR_FLOOR, Formula
 from engine.search.tree import EXPANDED, NO_LEAF, ROOT, TERMINAL, UNVISITED, Descents, Tree
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_entry = njit(cache=True, nogil=True, error_model="numpy")
+_inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # compiles in half the time
 
 
-@_compiled
+@_inner
 def _expand(
     tree: Tree, formula: Formula, b: int, node: int, policy_logits: NDArray[np.float32], value: float, reward: float
 ) -> None:
@@ -43,7 +44,7 @@ def _expand(
         tree.children_index[b, node, a] = UNVISITED
 
 
-@_compiled
+@_inner
 def _backup(tree: Tree, formula: Formula, b: int, leaf: int) -> None:
     """Adds the leaf's own value to every node up to the root and ends the simulation's virtual visits."""
     node = leaf
@@ -61,7 +62,7 @@ def _backup(tree: Tree, formula: Formula, b: int, leaf: int) -> None:
         node = tree.parent[b, node]
 
 
-@_compiled
+@_entry
 def expand_and_backup(
     tree: Tree,
     formula: Formula,

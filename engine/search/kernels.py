@@ -8,7 +8,7 @@ A simulation walks down until it reaches an edge without node, a terminal node, 
 node that has no child. Simulations under way count as visits but not as values (lc0's form of virtual loss); edges into
 pending nodes are passed over.
 """
-# mypy: disable-error-code="untyped-decorator, no-any-return"
+# mypy: disable-error-code="untyped-decorator, no-any-return, call-overload"
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ COLLISION: Final = -2
 SELF: Final = -3
 """Choice at a node of a full tree that has no children: the node itself is the leaf, again."""
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_entry = njit(cache=True, nogil=True, error_model="numpy")
+_inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # compiles in half the time
 
 
 class _Scan(NamedTuple):
@@ -60,7 +61,7 @@ class _Scan(NamedTuple):
     """Of the edges without node that may get one, the one with the greatest prior, or NO_ACTION."""
 
 
-@_compiled
+@_inner
 def _normalise(tree: Tree, formula: Formula, b: int, to_play: int, q: float) -> float:
     """q01: `q` (Black's view) as a number in [0, 1] that the player `to_play` wants to be high."""
     if formula.value_transform == MINMAX:
@@ -70,19 +71,19 @@ def _normalise(tree: Tree, formula: Formula, b: int, to_play: int, q: float) -> 
     return 0.5 * (1.0 + to_play * q)
 
 
-@_compiled
+@_inner
 def _edge_q(tree: Tree, formula: Formula, b: int, child: int) -> float:
     """Q of the edge into `child`, which has been visited; Black's view."""
     return tree.reward[b, child] + formula.discount * tree.value_sum[b, child] / tree.node_visits[b, child]
 
 
-@_compiled
+@_inner
 def _edge_visits(tree: Tree, b: int, child: int) -> int:
     """Finished and virtual visits of the edge into `child`."""
     return tree.node_visits[b, child] + tree.virtual_visits[b, child]
 
 
-@_compiled
+@_inner
 def _scan(tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.int32]) -> _Scan:
     """Reads every edge of a node once and lists the visited actions in `visited` [A]."""
     children = tree.children_index[b, node]
@@ -115,7 +116,7 @@ def _scan(tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.i
     return _Scan(num_visited, max_visits, effective_visits, mixed_value, visited_prior, unvisited_prior, best_unvisited)
 
 
-@_compiled
+@_inner
 def _choice(scan: _Scan, best: int) -> int:
     """`best`, or at a node without open edge: wait if it has (pending) children, else be the leaf."""
     if best != NO_ACTION:
@@ -123,7 +124,7 @@ def _choice(scan: _Scan, best: int) -> int:
     return COLLISION if scan.effective_visits > 0 else SELF
 
 
-@_compiled
+@_inner
 def _choose_gumbel_root(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32]) -> int:
     """Sequential halving: of the actions with the considered visits, the best `root_scores + sigma(completed Q)`.
 
@@ -164,7 +165,7 @@ def _choose_gumbel_root(tree: Tree, formula: Formula, b: int, visited: NDArray[n
     return _choice(scan, best)
 
 
-@_compiled
+@_inner
 def _choose_gumbel(
     tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.int32], gains: NDArray[np.float64]
 ) -> int:
@@ -200,7 +201,7 @@ def _choose_gumbel(
     return _choice(scan, best)
 
 
-@_compiled
+@_inner
 def _choose_puct(tree: Tree, formula: Formula, b: int, node: int, visited: NDArray[np.int32]) -> int:
     """MuZero's PUCT (Appendix B) with KataGo's first-play urgency; root and interior alike."""
     scan = _scan(tree, formula, b, node, visited)
@@ -226,7 +227,7 @@ def _choose_puct(tree: Tree, formula: Formula, b: int, node: int, visited: NDArr
     return _choice(scan, best)
 
 
-@_compiled
+@_inner
 def _exact_value(tree: Tree, formula: Formula, b: int, node: int, action: int) -> float:
     """Known outcome of an edge, Black's view, or NaN: root actions that end the game, and two passes from the root."""
     if node == ROOT:
@@ -236,7 +237,7 @@ def _exact_value(tree: Tree, formula: Formula, b: int, node: int, action: int) -
     return np.nan
 
 
-@_compiled
+@_inner
 def _create(tree: Tree, formula: Formula, b: int, node: int, action: int) -> int:
     """Appends the child of `node` by `action`: terminal if its outcome is known, else pending. Returns its number."""
     child = tree.num_nodes[b]
@@ -257,7 +258,7 @@ def _create(tree: Tree, formula: Formula, b: int, node: int, action: int) -> int
     return child
 
 
-@_compiled
+@_inner
 def _release(tree: Tree, b: int, node: int) -> None:
     """Takes back the virtual visits of a simulation, from `node` up to the root."""
     while node != NO_PARENT:
@@ -265,7 +266,7 @@ def _release(tree: Tree, b: int, node: int) -> None:
         node = tree.parent[b, node]
 
 
-@_compiled
+@_inner
 def _descend(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32], gains: NDArray[np.float64]) -> int:
     """One simulation's way down, marked by virtual visits. Returns the leaf, or NO_LEAF after a collision."""
     node = ROOT
@@ -288,7 +289,7 @@ def _descend(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32], g
     return node
 
 
-@_compiled
+@_entry
 def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: Descents, begin: int, end: int) -> int:
     """Starts one simulation in each tree b of begin <= b < end with `active[b]`.
 
@@ -316,7 +317,7 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
     return row - begin
 
 
-@_compiled
+@_entry
 def read_roots(
     tree: Tree,
     formula: Formula,
