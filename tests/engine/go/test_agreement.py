@@ -69,7 +69,16 @@ def test_sample_of_random_games_agrees(size: int) -> None:
     assert compared >= 20
 
 
-SLOW_PLAN = {2: (60, 60, 1), 3: (20, 80, 1), 4: (10, 100, 1), 5: (8, 100, 1), 6: (4, 150, 1), 7: (4, 200, 2)}
+SLOW_PLAN = {
+    2: (60, 60, 1),
+    3: (20, 80, 1),
+    4: (10, 100, 1),
+    5: (8, 100, 1),
+    6: (4, 150, 1),
+    7: (4, 200, 2),
+    9: (4, 243, 2),
+    13: (2, 507, 4),
+}
 """By size: rounds, plies, every how many plies to compare; other sizes use the default below."""
 
 
