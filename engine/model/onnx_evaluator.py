@@ -125,9 +125,7 @@ class OnnxEvaluator:
                 f"expected {[len(slots), *sessions.observation_shape]}"
             )
         hidden, policy_logits, value, *heads = sessions.run_initial(observations)
-        self._pool.store(slots, hidden)
-        check_finite("policy_logits", policy_logits)
-        check_finite("value", value)
+        self._pool.store(slots, hidden, policy_logits, value)
         for name, head in zip(HEADS, heads, strict=False):
             check_finite(name, head)
         return RootOutput(policy_logits=policy_logits, value=value, **dict(zip(HEADS, heads, strict=False)))
@@ -142,11 +140,10 @@ class OnnxEvaluator:
         """See `Evaluator.recurrent`."""
         planes = self._encode(actions, to_play)
         hidden, policy_logits, value, *rewards = self._sessions.run_recurrent(self._pool.gather(parent_slots), planes)
-        self._pool.store(child_slots, hidden)
-        check_finite("policy_logits", policy_logits)
-        check_finite("value", value)
+        self._pool.store(child_slots, hidden, policy_logits, value)
         if not rewards:
-            return RecurrentOutput(policy_logits=policy_logits, value=value, reward=np.zeros_like(value))
+            reward = np.zeros(len(child_slots), dtype=np.float32)
+            return RecurrentOutput(policy_logits=policy_logits, value=value, reward=reward)
         check_finite("reward", rewards[0])
         return RecurrentOutput(policy_logits=policy_logits, value=value, reward=rewards[0])
 

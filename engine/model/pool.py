@@ -11,22 +11,26 @@ from numpy.typing import NDArray
 
 from engine.errors import EvaluationError, InvalidInput
 
-_STORED, _NOT_FINITE, _NO_SUCH_SLOT = 0, 1, 2
+_FINITE, _NOT_FINITE, _NO_SUCH_SLOT = 0, 1, 2
 
 
 @njit(cache=True, nogil=True)
-def _store(states, slots, pool):  # type: ignore[no-untyped-def]
-    """Copies `states` [B, D] into the rows `slots` [B] of `pool` [N, D] and says whether all was well."""
+def _store(states, policy_logits, value, slots, pool):  # type: ignore[no-untyped-def]
+    """Copies `states` [B, D] into the rows `slots` [B] of `pool` [N, D], and says whether every number that came with
+    them, `policy_logits` [B, A] and `value` [B], is finite: one call, because calls cost more than the work."""
     is_bad = 0
     for row in range(slots.shape[0]):
         slot = slots[row]
         if slot < 0 or slot >= pool.shape[0]:
             return _NO_SUCH_SLOT
+        is_bad |= value[row] - value[row] != 0
+        for action in range(policy_logits.shape[1]):
+            is_bad |= policy_logits[row, action] - policy_logits[row, action] != 0
         for i in range(pool.shape[1]):
-            value = states[row, i]
-            pool[slot, i] = value
-            is_bad |= value - value != 0  # true of NaN and infinity only
-    return _NOT_FINITE if is_bad else _STORED
+            number = states[row, i]
+            pool[slot, i] = number
+            is_bad |= number - number != 0  # true of NaN and infinity only
+    return _NOT_FINITE if is_bad else _FINITE
 
 
 @njit(cache=True, nogil=True)
@@ -68,13 +72,19 @@ class HiddenPool:
             return self._states[slot : slot + 1]
         return self._states[slots]
 
-    def store(self, slots: NDArray[np.int32], states: NDArray[np.float32]) -> None:
-        """Writes `states` [B, ...] into `slots` [B].
+    def store(
+        self,
+        slots: NDArray[np.int32],
+        states: NDArray[np.float32],
+        policy_logits: NDArray[np.float32],
+        value: NDArray[np.float32],
+    ) -> None:
+        """Writes `states` [B, ...] into `slots` [B] and checks them, `policy_logits` [B, A] and `value` [B].
 
         Raises `InvalidInput` for a slot outside the pool and `EvaluationError` for NaN or infinity.
         """
-        outcome = _store(states.reshape(len(slots), -1), slots, self._rows)
+        outcome = _store(states.reshape(len(slots), -1), policy_logits, value, slots, self._rows)
         if outcome == _NOT_FINITE:
-            raise EvaluationError("the network returned NaN or infinity in the hidden state")
+            raise EvaluationError("the network returned NaN or infinity")
         if outcome == _NO_SUCH_SLOT:
             raise InvalidInput(f"slots {slots.tolist()} are not all within 0..{self.num_slots - 1}")
