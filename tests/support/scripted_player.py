@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any, cast
 
-from engine.errors import ModelError, UnsupportedBoardSize
+from engine.errors import InvalidRules, ModelError, UnsupportedBoardSize
 from engine.go.position import Position
+from engine.go.rules import Scoring
 from engine.go.vertex import from_gtp
 from engine.player import RESIGN, Decision, FinalScore
 from engine.search.clock import GameClock
@@ -33,11 +34,12 @@ class ScriptedPlayer:
         estimate: float = 0.0,
         dead: Iterable[str] = (),
     ) -> None:
-        self.position = Position(size)
+        self._position = Position(size)
         self.clock = GameClock()
         self.ready_error: Exception | None = None
         self.is_thinking = threading.Event()
         self.num_aborts = 0
+        self.asked_for_cleanup = False
         self.is_closed = False
         self._vertices = list(vertices)
         self._max_size = max_size
@@ -49,6 +51,16 @@ class ScriptedPlayer:
         self._dead = tuple(dead)
         if not is_loading:
             self.load()
+
+    @property
+    def position(self) -> Position:
+        return self._position
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        if position.rules.scoring == Scoring.TERRITORY:
+            raise InvalidRules("no model counts territory")
+        self._position = position
 
     def load(self) -> None:
         """Ends the loading, well or not."""
@@ -84,13 +96,14 @@ class ScriptedPlayer:
         self._check_model()
         return frozenset(from_gtp(vertex, self.position.size) for vertex in self._dead)
 
-    def generate(self, color: int, *, play: bool = True) -> Decision:
+    def generate(self, color: int, *, play: bool = True, cleanup: bool = False) -> Decision:
         self._check_model()
         if self._thinks:
             self._aborted.clear()
             self.is_thinking.set()
             assert self._aborted.wait(LONGEST_THOUGHT_S)
             self.is_thinking.clear()
+        self.asked_for_cleanup = cleanup
         action = self._next_action(color)
         if play and action != RESIGN:
             self.position.play(color, action)

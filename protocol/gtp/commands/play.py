@@ -43,6 +43,11 @@ def reg_genmove(context: GtpContext, arguments: Arguments) -> str:
     return _generate(context, arguments, play=False)
 
 
+def kgs_genmove_cleanup(context: GtpContext, arguments: Arguments) -> str:
+    """Our move for a colour, played, and no pass while dead stones of the opponent are on the board."""
+    return _generate(context, arguments, play=True, cleanup=True)
+
+
 def undo(context: GtpContext, arguments: Arguments) -> str:
     """One move back; handicap and setup stones stay."""
     arguments.end()
@@ -72,11 +77,11 @@ def showboard(context: GtpContext, arguments: Arguments) -> str:
     return "\n" + to_diagram(context.player.position)
 
 
-def _generate(context: GtpContext, arguments: Arguments, *, play: bool) -> str:
+def _generate(context: GtpContext, arguments: Arguments, *, play: bool, cleanup: bool = False) -> str:
     color = arguments.color()
     arguments.end()
     context.wait_for_model()
-    decision = context.player.generate(color, play=play)
+    decision = context.player.generate(color, play=play, cleanup=cleanup)
     if decision.action == RESIGN:
         return grammar.RESIGN
     return to_gtp(decision.action, context.player.position.size)
@@ -90,6 +95,7 @@ COMMANDS: Final[dict[str, Handler]] = {
     "play": play,
     "genmove": genmove,
     "reg_genmove": reg_genmove,
+    "kgs-genmove_cleanup": kgs_genmove_cleanup,
     "undo": undo,
     "last_move": last_move,
     "move_history": move_history,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.errors import TengenError
+from engine.errors import InvalidRules, TengenError
 from engine.go.position import Position
-from engine.go.record import load_sgf, to_sgf
+from engine.go.record import load_sgf, rules_to_sgf, to_sgf
 from protocol.gtp.arguments import Arguments
 from protocol.gtp.commands.score import spell_score
 from protocol.gtp.context import GtpContext, Handler
@@ -28,10 +28,20 @@ def loadsgf(context: GtpContext, arguments: Arguments) -> str:
     name, position = _file_name(words), context.player.position
     try:
         data = read_sgf(name, context.sgf_folder)
-        context.player.position = load_sgf(data, move_number, rules=position.rules, komi=position.komi)
+        _take(context, load_sgf(data, move_number, rules=position.rules, komi=position.komi))
     except TengenError as error:
         raise CommandFailed(CANNOT_LOAD_FILE, reason=str(error)) from error
     return ""
+
+
+def _take(context: GtpContext, position: Position) -> None:
+    """Makes `position` the game's; with our rules, where the file's are none that we play: most files say Japanese."""
+    try:
+        context.player.position = position
+    except InvalidRules as error:
+        position.rules = context.player.position.rules
+        context.player.position = position
+        context.notices.say(f"loadsgf: the rules stay {rules_to_sgf(position.rules)}: {error}")
 
 
 def printsgf(context: GtpContext, arguments: Arguments) -> str:

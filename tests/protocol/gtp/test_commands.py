@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.go.rules import BLACK, WHITE
+from engine.go.rules import BLACK, DEFAULT_RULES, WHITE
 from engine.search.time_settings import TimeSettings
 from protocol.gtp.commands.score import spell_score
 from tests.support.gtp_conversation import Conversation
@@ -109,6 +109,27 @@ def test_a_game_goes_into_a_file_and_comes_back(tmp_path: Path) -> None:
     assert conversation.ask("move_history") == "="
     assert conversation.ask("genmove w").startswith("= ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my game.sgf"]
+
+
+def test_moves_for_the_cleanup_and_moves_not_played() -> None:
+    player = ScriptedPlayer(["E5", "C3", "D4"])
+    conversation = Conversation(player)
+    assert conversation.ask("reg_genmove b") == "= E5"
+    assert not player.asked_for_cleanup
+    assert conversation.ask("kgs-genmove_cleanup w") == "= C3"
+    assert player.asked_for_cleanup
+    assert conversation.ask("genmove w") == "= D4"
+    assert not player.asked_for_cleanup
+    assert conversation.ask("move_history") == "= white D4\nwhite C3"
+
+
+def test_a_file_with_rules_that_we_do_not_play_is_loaded_with_ours(tmp_path: Path) -> None:
+    (tmp_path / "japanese.sgf").write_text("(;SZ[9]KM[6.5]RU[Japanese];B[ee])")
+    conversation = Conversation(ScriptedPlayer(), sgf_folder=tmp_path)
+    assert conversation.ask("loadsgf japanese.sgf") == "="
+    position = conversation.context.player.position
+    assert (position.rules, position.komi, len(position.moves)) == (DEFAULT_RULES, 6.5, 1)
+    assert "rules stay cgos" in conversation.stderr.getvalue()
 
 
 def test_files_that_must_not_be_read(tmp_path: Path) -> None:

@@ -83,6 +83,9 @@ class Line:
             self.hang_up()
         self.player.abort()
         self._thread.join(PATIENCE_S)
+        for thread in threading.enumerate():
+            if thread.name == "gtp input":  # or it would read from the next test's pipe of the same number
+                thread.join(PATIENCE_S)
         for descriptor in (*self._descriptors, self._output_read):
             if descriptor >= 0:
                 os.close(descriptor)
