@@ -6,9 +6,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any, cast
 
-from engine.errors import InvalidRules, ModelError, UnsupportedBoardSize
+from engine.errors import ModelError, UnsupportedBoardSize
 from engine.go.position import Position
-from engine.go.rules import Scoring
 from engine.go.vertex import from_gtp
 from engine.player import RESIGN, Decision, FinalScore
 from engine.search.clock import GameClock
@@ -34,7 +33,7 @@ class ScriptedPlayer:
         estimate: float = 0.0,
         dead: Iterable[str] = (),
     ) -> None:
-        self._position = Position(size)
+        self.position = Position(size)
         self.clock = GameClock()
         self.ready_error: Exception | None = None
         self.is_thinking = threading.Event()
@@ -51,16 +50,6 @@ class ScriptedPlayer:
         self._dead = tuple(dead)
         if not is_loading:
             self.load()
-
-    @property
-    def position(self) -> Position:
-        return self._position
-
-    @position.setter
-    def position(self, position: Position) -> None:
-        if position.rules.scoring == Scoring.TERRITORY:
-            raise InvalidRules("no model counts territory")
-        self._position = position
 
     def load(self) -> None:
         """Ends the loading, well or not."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.errors import InvalidRules, TengenError
+from engine.errors import TengenError
 from engine.go.position import Position
-from engine.go.record import load_sgf, rules_to_sgf, to_sgf
+from engine.go.record import load_sgf, to_sgf
+from engine.go.rules import Scoring
 from protocol.gtp.arguments import Arguments
 from protocol.gtp.commands.score import spell_score
 from protocol.gtp.context import GtpContext, Handler
@@ -28,20 +29,10 @@ def loadsgf(context: GtpContext, arguments: Arguments) -> str:
     name, position = _file_name(words), context.player.position
     try:
         data = read_sgf(name, context.sgf_folder)
-        _take(context, load_sgf(data, move_number, rules=position.rules, komi=position.komi))
+        context.player.position = load_sgf(data, move_number, rules=position.rules, komi=position.komi)
     except TengenError as error:
         raise CommandFailed(CANNOT_LOAD_FILE, reason=str(error)) from error
     return ""
-
-
-def _take(context: GtpContext, position: Position) -> None:
-    """Makes `position` the game's; with our rules, where the file's are none that we play: most files say Japanese."""
-    try:
-        context.player.position = position
-    except InvalidRules as error:
-        position.rules = context.player.position.rules
-        context.player.position = position
-        context.notices.say(f"loadsgf: the rules stay {rules_to_sgf(position.rules)}: {error}")
 
 
 def printsgf(context: GtpContext, arguments: Arguments) -> str:
@@ -66,7 +57,9 @@ def _file_name(words: list[str]) -> str:
 
 
 def _result(position: Position) -> str:
-    return spell_score(position.score()) if position.is_over else ""
+    """The score by the rules, where they alone decide it: territory would need a verdict on the dead stones."""
+    is_decided = position.is_over and position.rules.scoring == Scoring.AREA
+    return spell_score(position.score()) if is_decided else ""
 
 
 COMMANDS: Final[dict[str, Handler]] = {"loadsgf": loadsgf, "printsgf": printsgf}

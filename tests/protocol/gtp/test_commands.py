@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.go.rules import BLACK, DEFAULT_RULES, WHITE
+from engine.go.rules import BLACK, WHITE, rules_by_name
 from engine.search.time_settings import TimeSettings
 from protocol.gtp.commands.score import spell_score
 from tests.support.gtp_conversation import Conversation
@@ -123,13 +123,18 @@ def test_moves_for_the_cleanup_and_moves_not_played() -> None:
     assert conversation.ask("move_history") == "= white D4\nwhite C3"
 
 
-def test_a_file_with_rules_that_we_do_not_play_is_loaded_with_ours(tmp_path: Path) -> None:
-    (tmp_path / "japanese.sgf").write_text("(;SZ[9]KM[6.5]RU[Japanese];B[ee])")
+def test_a_file_brings_its_komi_and_rules_and_keeps_ours_where_it_has_none(tmp_path: Path) -> None:
+    (tmp_path / "japanese.sgf").write_text("(;SZ[9]KM[6.5]RU[Japanese];B[ee];W[];B[])")
+    (tmp_path / "plain.sgf").write_text("(;SZ[9];B[ee])")
     conversation = Conversation(ScriptedPlayer(), sgf_folder=tmp_path)
     assert conversation.ask("loadsgf japanese.sgf") == "="
     position = conversation.context.player.position
-    assert (position.rules, position.komi, len(position.moves)) == (DEFAULT_RULES, 6.5, 1)
-    assert "rules stay cgos" in conversation.stderr.getvalue()
+    assert (position.rules, position.komi) == (rules_by_name("japanese"), 6.5)
+    assert "RE[" not in conversation.ask("printsgf")
+    assert conversation.ask("loadsgf plain.sgf") == "="
+    assert conversation.context.player.position.rules == position.rules
+    conversation.ask("clear_board")
+    assert conversation.context.player.position.komi == 6.5
 
 
 def test_files_that_must_not_be_read(tmp_path: Path) -> None:
