@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import tengen
+from tests.support.rpc_server import running_server
+from tests.support.scripted_suggester import ScriptedSuggester
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,3 +66,20 @@ def test_every_make_target_is_explained() -> None:
     assert phony is not None
     explained = set(re.findall(r"^([a-z-]+):.* ## ", makefile, re.MULTILINE))
     assert set(phony[1].split()) == explained
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "guide-grpc.md"], ids=lambda path: path.name)
+def test_client_example_runs(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The example as a reader copies it, but for the address."""
+    (source,) = blocks(document, "python")
+    with running_server(ScriptedSuggester()) as server:
+        exec(source.replace("127.0.0.1:50051", server.target), {})
+    assert capsys.readouterr().out
+    assert "127.0.0.1:50051" in source
+
+
+def test_environment_example_runs() -> None:
+    (source,) = blocks(ROOT / "docs" / "guide-training.md", "python")
+    names: dict[str, object] = {}
+    exec(source, names)
+    assert names["terminated"] is False
