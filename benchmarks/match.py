@@ -6,7 +6,6 @@ illegal move or refuses a legal one loses the game, and its engine is started an
 
 Run: python benchmarks/match.py --opponent gnugo --games 100 --time 1 --sgf runs/gnugo
      python benchmarks/match.py --opponent random --size 5 --games 20 --time 0.1
-     python benchmarks/match.py --engine "tengen gtp --no-resign --model NAME --time {time}" --opponent "COMMAND"
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from engine.errors import IllegalMove, InvalidVertex
 from engine.go.position import Position
@@ -297,10 +296,10 @@ class Match:
 
     def run(self) -> dict[str, Any]:
         """Plays; returns the figures. Raises `EngineError` if an engine cannot even begin a game."""
-        options = self._options
-        tally = Tally(move_s=options.time)
-        with progress(options.games) as show, ThreadPoolExecutor(options.jobs) as pool:
-            futures = [pool.submit(self._play, number) for number in range(options.games)]
+        games = self._options.games
+        tally = Tally(move_s=self._options.time)
+        with progress(games) as show, ThreadPoolExecutor(self._options.jobs) as pool:
+            futures = [pool.submit(self._play, number) for number in range(games)]
             try:
                 for done, future in enumerate(as_completed(futures), 1):
                     number, our_color, game = future.result()
@@ -330,18 +329,16 @@ class Match:
         if not hasattr(self._local, "pair"):
             self._local.pair = make_seats(self._options, seed=next(self._seeds))
             self._seats += self._local.pair
-        pair: tuple[Seat, Seat] = self._local.pair
-        return pair
+        return cast(tuple[Seat, Seat], self._local.pair)
 
     def _save(self, number: int, our_color: int, game: Game) -> None:
-        folder = self._options.sgf
-        if folder is None:
+        if self._options.sgf is None:
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        self._options.sgf.mkdir(parents=True, exist_ok=True)
         black, white = [self._options.name, self._options.opponent][::our_color]
         times = [f"{seconds:.3f} s" for seconds in game.seconds]
         data = to_sgf(game.position, black_name=black, white_name=white, result=game.result, comments=times)
-        (folder / f"game-{number + 1:04d}.sgf").write_bytes(data)
+        (self._options.sgf / f"game-{number + 1:04d}.sgf").write_bytes(data)
 
 
 def make_seats(options: argparse.Namespace, *, seed: int) -> tuple[Seat, Seat]:
@@ -356,8 +353,7 @@ def make_seats(options: argparse.Namespace, *, seed: int) -> tuple[Seat, Seat]:
     )
     if options.opponent == "random":
         return ours, RandomSeat(seed)
-    known = {"gnugo": GNUGO.format(level=options.level)}
-    theirs = known.get(options.opponent, options.opponent)
+    theirs = GNUGO.format(level=options.level) if options.opponent == "gnugo" else options.opponent
     return ours, EngineSeat(theirs, name=options.opponent, move_s=options.opponent_time, timeout_s=options.timeout)
 
 
