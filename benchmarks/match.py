@@ -43,7 +43,6 @@ START_TIMEOUT_S = 300.0
 """For the first answers: an engine may load a network and compile kernels."""
 COMMAND_TIMEOUT_S = 30.0
 LETTERS = {BLACK: "b", WHITE: "w"}
-RESIGN = "resign"
 
 
 class Seat(Protocol):
@@ -196,7 +195,7 @@ def _take_turn(position: Position, color: int, seat: Seat, seconds: list[float])
     except EngineError as error:
         raise Loss(str(error)) from error
     seconds.append(elapsed_s)
-    if vertex.lower() == RESIGN:
+    if vertex.lower() == "resign":
         raise Loss
     try:
         position.play(color, from_gtp(vertex, position.size))
