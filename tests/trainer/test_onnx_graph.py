@@ -126,23 +126,14 @@ def test_every_weight_in_the_graph_is_the_networks_own(exporters: dict[str, Onnx
 
 def test_swapped_weights_equal_a_fresh_export(exporters: dict[str, OnnxExporter]) -> None:
     network = random_network(GO, seed=3)
-    assert exporters["go"].export(network.state_dict()) == OnnxExporter(network).export()
-
-
-def test_export_takes_the_weights_as_they_are_now() -> None:
-    network = random_network(CONFIGS["tictactoe"], seed=4)
-    exporter = OnnxExporter(network)
-    before = exporter.export()
+    state = torch.get_rng_state()
+    fresh = OnnxExporter(network)
+    assert torch.equal(torch.get_rng_state(), state), "tracing draws from torch's global generator"
+    before = fresh.export()
+    assert exporters["go"].export(network.state_dict()) == before
     with torch.no_grad():
         next(network.parameters()).mul_(2)
-    assert exporter.export() != before
-
-
-def test_tracing_leaves_the_random_numbers_alone() -> None:
-    network = make_network(CONFIGS["tictactoe"])
-    state = torch.get_rng_state()
-    OnnxExporter(network)
-    assert torch.equal(torch.get_rng_state(), state)
+    assert fresh.export() != before, "the default is the network's weights as they are now"
 
 
 def test_graphs_pass_the_engines_check_and_tell_no_source_paths(exporters: dict[str, OnnxExporter]) -> None:
