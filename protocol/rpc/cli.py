@@ -76,8 +76,9 @@ def _end_on_signals(told_to_end: asyncio.Event) -> None:
 
 
 def _tell(line: str) -> None:
-    """One line for the user, on stderr."""
-    print(f"tengen: {line}", file=sys.stderr, flush=True)
+    """One line for the user, on stderr; in one piece, for a thread that loads a model tells as well."""
+    sys.stderr.write(f"tengen: {line}\n")
+    sys.stderr.flush()
 
 
 def _server_settings(arguments: argparse.Namespace) -> ServerSettings:
