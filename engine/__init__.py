@@ -1,3 +1,3 @@
-"""The standalone Go engine: rules, model inference, search. Imports numpy, numba, onnxruntime and sgfmill; never torch."""
+"""The standalone Go engine: rules, model inference, search. Never imports torch, grpc or gymnasium."""
 
 __version__ = "1.20.0"
