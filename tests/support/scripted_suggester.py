@@ -79,16 +79,18 @@ class ScriptedSuggester:
         is_held: bool = False,
         reason: StopReason = StopReason.VISITS,
         error: Exception | None = None,
-        on_load: Callable[[], None] = lambda: None,
+        on_load: Callable[[], object] = lambda: None,
+        on_suggest: Callable[[], object] = lambda: None,
     ) -> None:
         """`is_held`: searches run until released or stopped. `reason`: why they end by themselves. `error`: every
-        search raises it."""
+        search raises it. `on_load`, `on_suggest`: called first."""
         self.started: queue.Queue[ScriptedSearch] = queue.Queue()
         self.is_held = is_held
         self.reason = reason
         self.error = error
         self._models = models
         self._on_load = on_load
+        self._on_suggest = on_suggest
 
     def load(self) -> None:
         self._on_load()
@@ -97,6 +99,7 @@ class ScriptedSuggester:
         return self._models
 
     def suggest(self, position: Position, limits: Limits, *, model: str | None, seed: int | None) -> ScriptedSearch:
+        self._on_suggest()
         if self.error is not None:
             raise self.error
         search = ScriptedSearch(position, limits, model=model, seed=seed, reason=self.reason, is_held=self.is_held)

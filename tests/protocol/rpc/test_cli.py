@@ -33,7 +33,9 @@ def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "tengen.py", "serve", "--listen", "127.0.0.1:0", "--threads", "1", *options]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        yield process, read_until_ready(process)
+        target = read_until(process, "tengen: listening on ")
+        read_until(process, "tengen: ready")
+        yield process, target
     finally:
         process.kill()
         process.communicate()
@@ -52,23 +54,15 @@ def wait_for_search(channel: grpc.Channel) -> None:
     assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
+def read_until(process: subprocess.Popen[str], start: str) -> str:
+    """What follows `start` in the first line of stderr that begins so."""
     assert process.stderr is not None
-    for found in process.stderr:
-        if found == line:
-            return
-    raise AssertionError(f"the server ended without {line!r}")
-
-
-def read_until_ready(process: subprocess.Popen[str]) -> str:
-    assert process.stderr is not None
-    target = ""
+    lines = []
     for line in process.stderr:
-        if line.startswith("tengen: listening on "):
-            target = line.removeprefix("tengen: listening on ").strip()
-        if line == "tengen: ready\n":
-            return target
-    raise AssertionError("the server ended before it was ready")
+        lines.append(line)
+        if line.startswith(start):
+            return line.removeprefix(start).strip()
+    raise AssertionError(f"the server ended without {start!r}:\n{''.join(lines)}")
 
 
 def test_serves_until_sigterm_and_ends_well(model: Path) -> None:
@@ -91,7 +85,7 @@ def test_a_second_signal_does_not_wait(model: Path) -> None:
         call = engine_pb2_grpc.AnalysisServiceStub(channel).SuggestMove.future(request)
         wait_for_search(channel)
         process.send_signal(signal.SIGTERM)
-        wait_for_line(process, "tengen: draining\n")
+        read_until(process, "tengen: draining")
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
