@@ -41,7 +41,7 @@ class SelfPlayConfig:
 
     num_games: int = 256
     """Games played in step."""
-    sampled_plies: float = 0.2
+    sampled_plies: float = 0.05
     """The move is drawn from the visits over this many plies; for Go, over this share of the area."""
     random_opening_share: float = 0.25
     """Share of games that begin with random legal moves."""
