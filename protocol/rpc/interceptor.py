@@ -34,34 +34,19 @@ class FailureInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
         handler = await continuation(details)
         if handler is None:
             return None
-        if handler.response_streaming:
-            return _guard_stream(handler, details.method)
-        if handler.request_streaming:
-            return handler._replace(stream_unary=_guarded(handler.stream_unary, details.method))
-        behaviour = _parsed(handler.unary_unary, handler.request_deserializer)
-        return handler._replace(unary_unary=_guarded(behaviour, details.method), request_deserializer=None)
+        # An undecodable message within a stream of requests is gRPC's own affair: it comes after the handler began.
+        parse = _as_it_is if handler.request_streaming else handler.request_deserializer
+        kind = f"{'stream' if handler.request_streaming else 'unary'}_"
+        kind += "stream" if handler.response_streaming else "unary"
+        behaviour = getattr(handler, kind)
+        guarded = _guarded(_written(behaviour) if handler.response_streaming else behaviour, parse, details.method)
+        return handler._replace(
+            **{kind: guarded}, request_deserializer=handler.request_deserializer if parse is _as_it_is else None
+        )
 
 
-def _guard_stream(handler: Any, method: str) -> Any:
-    """Guards a handler that streams responses; an undecodable message of a request stream is gRPC's own affair."""
-    if handler.request_streaming:
-        return handler._replace(stream_stream=_guarded(_written(handler.stream_stream), method))
-    behaviour = _written(_parsed(handler.unary_stream, handler.request_deserializer))
-    return handler._replace(unary_stream=_guarded(behaviour, method), request_deserializer=None)
-
-
-def _parsed(behaviour: Behaviour, deserialize: Callable[[bytes], Any]) -> Behaviour:
-    """`behaviour` for raw request bytes; bytes that are no such message are the client's fault."""
-
-    def parse_and_call(raw: bytes, context: Any) -> Any:
-        try:
-            request = deserialize(raw)
-        except DecodeError:
-            description = f"these {len(raw)} bytes are not a valid request message"
-            raise failures.invalid_argument("(request)", description, reason="UNDECODABLE_REQUEST") from None
-        return behaviour(request, context)
-
-    return parse_and_call
+def _as_it_is(request: Any) -> Any:
+    return request
 
 
 def _written(behaviour: Behaviour) -> Behaviour:
@@ -78,13 +63,16 @@ def _written(behaviour: Behaviour) -> Behaviour:
     return write_all
 
 
-def _guarded(behaviour: Behaviour, method: str) -> Behaviour:
-    """`behaviour` whose exceptions reach the client as statuses and the log as one line or a traceback."""
+def _guarded(behaviour: Behaviour, parse: Callable[[Any], Any], method: str) -> Behaviour:
+    """`behaviour` for requests before `parse`; its exceptions reach the client as statuses, the log as one line or a
+    traceback."""
 
-    async def guarded(request: Any, context: Any) -> Any:
+    async def guarded(raw: Any, context: Any) -> Any:
         started = time.monotonic()
-        outcome = "OK"
+        outcome, request_id = "OK", ""
         try:
+            request = _parsed(raw, parse)
+            request_id = str(getattr(request, "request_id", ""))
             return await behaviour(request, context)
         except (grpc.aio.AbortError, grpc.aio.UsageError):
             outcome = "ABORTED_BY_HANDLER"
@@ -98,9 +86,19 @@ def _guarded(behaviour: Behaviour, method: str) -> Behaviour:
             await context.abort_with_status(rpc_status.to_status(failure.status))
         finally:
             elapsed_ms = (time.monotonic() - started) * 1000
-            logger.info("%s %s in %.1f ms from %s", method, outcome, elapsed_ms, context.peer())
+            line = "%s %s in %.1f ms from %s, request %.130r"
+            logger.info(line, method, outcome, elapsed_ms, context.peer(), request_id)
 
     return guarded
+
+
+def _parsed(raw: Any, parse: Callable[[Any], Any]) -> Any:
+    """The request; bytes that are no such message are the client's fault."""
+    try:
+        return parse(raw)
+    except DecodeError:
+        description = f"these {len(raw)} bytes are not a valid request message"
+        raise failures.invalid_argument("(request)", description, reason="UNDECODABLE_REQUEST") from None
 
 
 def _to_failure(error: Exception, method: str) -> failures.RpcFailure:

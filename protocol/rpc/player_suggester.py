@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from engine.errors import ModelNotFound
@@ -20,7 +21,7 @@ TOLD: Final = (str, int, float)
 """Types of the facts about a training that clients are told."""
 
 _PATIENCE_S: Final = 0.2
-"""How soon `load` notices `close`."""
+"""How soon `load` notices `close`, seconds."""
 
 
 class PlayerSuggester:
@@ -46,14 +47,26 @@ class PlayerSuggester:
         self._is_closed = threading.Event()
         self._chosen = chosen
         self._source = CatalogModels(catalog, trusted=chosen)
-        size = _first_size(self._models)
-        self._player = Player(models=self._source, settings=settings, board_size=size, notify=notify)
+        self._concurrent_searches = settings.concurrent_searches
+        self._first_size = _first_size(self._models)
+        self._player = Player(models=self._source, settings=settings, board_size=self._first_size, notify=notify)
 
     def load(self) -> None:
-        """Waits until the model of the first board size can search, or until `close`. Blocks. Raises `ModelError`."""
-        while not self._player.ensure_ready(_PATIENCE_S) and not self._is_closed.is_set():
+        """Waits until as many searches as may run at a time can start on the first board size, or until `close`.
+
+        Blocks. Raises `ModelError`, `EvaluationError`.
+        """
+        while not self._player.ensure_ready(_PATIENCE_S):
+            if self._is_closed.is_set():
+                return
             if self._player.ready_error is not None:
                 raise self._player.ready_error
+        # A search that finds the others busy loads a network of its own: now, not within some client's deadline.
+        with ExitStack() as searches:
+            for _ in range(self._concurrent_searches):
+                analysis = self._player.suggest(Position(self._first_size), Limits())
+                searches.callback(analysis.wait)
+                searches.callback(analysis.stop)
 
     def models(self) -> Sequence[ModelFacts]:
         """The chosen model, or all of them."""

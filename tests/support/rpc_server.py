@@ -59,7 +59,9 @@ class ServerInThread:
         self.call(asyncio.wait_for(wait(), PATIENCE_S))
 
     def close(self) -> None:
-        """Drains without patience."""
+        """Drains without patience; may be called twice."""
+        if self._loop.is_closed():
+            return
         try:
             self.call(self.server.drain(0.0, answer_s=0.0))
         finally:

@@ -175,3 +175,11 @@ def test_a_network_of_nan_is_not_served(tmp_path: Path) -> None:
     suggester = PlayerSuggester(SETTINGS, catalog=Catalog([tmp_path]))
     with pytest.raises(ModelInvalid, match="NaN"):
         suggester.load()
+
+
+def test_loading_readies_as_many_networks_as_may_search_at_a_time(models: Path) -> None:
+    told: list[str] = []
+    suggester = PlayerSuggester(replace(SETTINGS, concurrent_searches=3), catalog=Catalog([models]), notify=told.append)
+    suggester.load()
+    assert len([line for line in told if line.startswith("loading model tiny-9")]) == 3
+    suggester.close()

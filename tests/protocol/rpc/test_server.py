@@ -334,6 +334,18 @@ class TestStatuses:
         assert len(error.value.details()) <= 400
         assert "\n" not in error.value.details()
 
+    @pytest.mark.parametrize(("vertex", "outcome"), [("E5", "OK"), ("Z9", "INVALID_ARGUMENT")])
+    def test_the_log_has_one_line_a_call(
+        self, start, caplog: pytest.LogCaptureFixture, vertex: str, outcome: str
+    ) -> None:
+        bench = start()
+        with caplog.at_level(logging.INFO, logger="protocol.rpc"):
+            bench.suggest_later(position(vertex, request_id="r-17")).code()
+            bench.server.close()
+        [line] = [record.getMessage() for record in caplog.records if SUGGEST in record.getMessage()]
+        assert line.startswith(f"{SUGGEST} {outcome} in ")
+        assert line.endswith("request 'r-17'")
+
     def test_unknown_method(self, start) -> None:
         with pytest.raises(grpc.RpcError) as error:
             start().channel.unary_unary("/tengen.v1.AnalysisService/StreamAnalysis")(b"", timeout=PATIENCE_S)
