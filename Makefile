@@ -41,6 +41,7 @@ wheel-check: $(VENV)/.dev ## build the wheel and try it in an environment of its
 	.ci/wheel $(BIN)/python
 
 bench: $(VENV)/.dev ## measure the speed figures
+	@$(BIN)/tengen bench
 	@for file in $(filter-out benchmarks/match.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 proto: $(VENV)/.dev ## generate the gRPC code from protocol/v1/engine.proto

@@ -16,6 +16,7 @@ COMMANDS = {
     "gtp": ("protocol.gtp.cli:main", "", "play through GTP on stdin and stdout, as Go GUIs expect"),
     "serve": ("protocol.rpc.cli:main", "serve", "answer gRPC calls: move suggestions and models"),
     "models": ("engine.model.catalog:main", "", "list the models that this installation finds"),
+    "bench": ("engine.bench:main", "", "measure how fast this machine searches"),
     "train": ("trainer.cli:main", "train", "learn a game from self-play"),
     "export": ("trainer.export:main", "train", "turn a checkpoint into a model folder"),
 }

@@ -147,6 +147,17 @@ class OnnxEvaluator:
         check_finite("reward", rewards[0])
         return RecurrentOutput(policy_logits=policy_logits, value=value, reward=rewards[0])
 
+    def bare_recurrent(self) -> Callable[[], None]:
+        """One evaluation of the recurrent graph and nothing else, of one state of zeros: the limit of `recurrent`."""
+        sessions = self._sessions
+        hidden = np.zeros((1, *sessions.hidden_shape), dtype=np.float32)
+        planes = np.zeros((1, self.shape.action_size, *sessions.hidden_shape[1:]), dtype=np.float32)
+
+        def evaluate() -> None:
+            sessions.run_recurrent(hidden, planes)
+
+        return evaluate
+
 
 class _Sessions:
     """The two graphs of a model, checked against each other and tried once."""
