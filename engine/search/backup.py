@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from engine.search.config import PRIOR_FLOOR, Formula
+from engine.search.lane import Lane
 from engine.search.tree import EXPANDED, NO_LEAF, ROOT, TERMINAL, UNVISITED, Descents, Tree
 
 _entry = njit(cache=True, nogil=True, error_model="numpy")
@@ -86,3 +87,10 @@ def expand_and_backup(
         if descents.leaf[b] != NO_LEAF:
             _backup(tree, formula, b, descents.leaf[b])
             descents.leaf[b] = NO_LEAF
+
+
+@_entry
+def finish_lane(lane: Lane, count: int) -> None:
+    """`expand_and_backup` for the one tree of a lane; `count` is what `begin_lane` returned, 0 or 1."""
+    answer = lane.policy_logits, lane.value, lane.reward
+    expand_and_backup(lane.tree, lane.formula, lane.descents, 0, 1, count, *answer)

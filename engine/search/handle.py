@@ -15,14 +15,12 @@ import numpy as np
 from engine.model.contract import Evaluator, RootOutput
 from engine.search.choice import RootChoice
 from engine.search.gumbel import HalvingRounds
-from engine.search.limits import Limits, is_overtaking_possible, simulations_left
+from engine.search.limits import Limits
 from engine.search.qvalues import RootStatistics, read_root_statistics
 from engine.search.result import MAX_VARIATION_LENGTH, SearchResult, StopReason, read_variations
 from engine.search.simulation import Simulation
+from engine.search.stopping import StopRules
 from engine.search.tree import ROOT, UNVISITED, Tree
-
-_DECISION_INTERVAL = 16
-"""Simulations between two looks at whether the choice is made."""
 
 
 class SearchHandle:
@@ -44,22 +42,28 @@ class SearchHandle:
         self._output = output
         self._choice = choice
         self._formula = choice.config.formula(pass_action=choice.roots.pass_action)
-        self._num_legal = int(choice.roots.legal_mask.sum())
         self._winning_action = int(choice.winning_actions()[0])
-        self._limits = limits
         self._clock = clock
         self._started_s = started_s
         self._rounds = HalvingRounds(
             num_considered=choice.config.num_considered,
-            num_legal=self._num_legal,
+            num_legal=int(choice.roots.legal_mask.sum()),
             max_simulations=limits.max_simulations,
         )
+        self._halves = choice.config.algorithm == "gumbel"
+        self._rules = StopRules(
+            limits,
+            num_legal=int(choice.roots.legal_mask.sum()),
+            has_win=self._winning_action >= 0,
+            compares_visits=not self._halves,
+            elapsed_s=lambda: clock() - started_s,
+            statistics=lambda: read_root_statistics(tree, self._formula, 1),
+        )
         self._changed = threading.Condition(threading.Lock())
+        self._waiting = 0
         self._simulations_begun = 0
-        self._simulations = 0
         self._evaluations = 1
         self._running = 0
-        self._stop_requested = False
         self._stop_reason: StopReason | None = None
         self._error: BaseException | None = None
         self._final: SearchResult | None = None
@@ -67,7 +71,7 @@ class SearchHandle:
 
     def begin(self, threads: int) -> None:
         """Starts the threads, or ends at once where there is nothing to search."""
-        self._stop_reason = self._reason_to_stop()
+        self._stop_reason = self._rules.reason(0)
         if self._stop_reason is not None:
             self._finish()
             return
@@ -82,7 +86,7 @@ class SearchHandle:
 
     def stop(self) -> None:
         """Makes the search end within one evaluation; does not wait for it. May be called twice."""
-        self._stop_requested = True
+        self._rules.stop_requested = True
 
     def wait(self, timeout: float | None = None) -> SearchResult:
         """Blocks until the search has ended, or for `timeout` seconds, and returns what is known then.
@@ -135,13 +139,8 @@ class SearchHandle:
         """One thread's share: simulations until there is a reason to stop."""
         try:
             simulation = Simulation(self._evaluator, self._tree, self._formula)
-            while self._begin_simulation(simulation):
-                is_evaluated = simulation.evaluate()
-                with self._changed:
-                    simulation.finish()
-                    self._simulations += 1
-                    self._evaluations += is_evaluated
-                    self._changed.notify_all()
+            while self._advance(simulation):
+                simulation.evaluate()
         except BaseException as error:  # surfaces in `wait`
             with self._changed:
                 self._error = self._error or error
@@ -154,52 +153,42 @@ class SearchHandle:
             if is_last:
                 self._finish()
 
-    def _begin_simulation(self, simulation: Simulation) -> bool:
-        """Selects a leaf for `simulation`, waiting while all are taken; False when the search is to end."""
+    def _advance(self, simulation: Simulation) -> bool:
+        """Ends the simulation under way, if any, and begins the next; False when the search is to end.
+
+        Waits while all leaves are taken.
+        """
         with self._changed:
+            if simulation.is_under_way:
+                self._evaluations += simulation.finish()
+                self._wake()
             while True:
-                self._stop_reason = self._stop_reason or self._reason_to_stop()
+                self._stop_reason = self._stop_reason or self._rules.reason(self._simulations_begun)
                 if self._stop_reason is not None:
-                    self._changed.notify_all()
+                    self._wake()
                     return False
-                self._tree.considered_visits[0] = self._rounds.considered
+                if self._halves:
+                    self._tree.considered_visits[0] = self._rounds.considered
                 if simulation.begin():
                     break
+                self._waiting += 1
                 self._changed.wait()
+                self._waiting -= 1
             self._simulations_begun += 1
-            if self._rounds.advance():
+            if self._halves and self._rounds.advance():
                 self._begin_round()
             return True
+
+    def _wake(self) -> None:
+        """Lets the threads look again that found every leaf taken."""
+        if self._waiting:
+            self._changed.notify_all()
 
     def _begin_round(self) -> None:
         """Sequential halving starts again: visits are counted from here, those under way included."""
         children = self._tree.children_index[0, ROOT]
         visits = self._tree.node_visits[0, children] + self._tree.virtual_visits[0, children]
         self._tree.base_visits[0] = np.where(children == UNVISITED, 0, visits)
-
-    def _reason_to_stop(self) -> StopReason | None:
-        """Why no further simulation may begin, or None."""
-        if self._stop_requested:
-            return StopReason.STOPPED
-        if self._simulations_begun >= self._limits.max_simulations:
-            return StopReason.VISITS
-        if self._limits.time_s is not None and self._clock() - self._started_s >= self._limits.time_s:
-            return StopReason.TIME
-        if self._limits.early_stop:
-            return self._reason_to_stop_early()
-        return None
-
-    def _reason_to_stop_early(self) -> StopReason | None:
-        if self._num_legal == 1:
-            return StopReason.ONLY_MOVE
-        if self._winning_action >= 0:
-            return StopReason.DECIDED
-        if self._choice.config.algorithm != "puct" or self._simulations_begun % _DECISION_INTERVAL:
-            return None
-        elapsed_s = self._clock() - self._started_s
-        left = simulations_left(self._limits, simulations=self._simulations_begun, elapsed_s=elapsed_s)
-        visits = read_root_statistics(self._tree, self._formula, 1).visits[0]
-        return None if is_overtaking_possible(visits, left) else StopReason.DECIDED
 
     def _best_action(self, statistics: RootStatistics) -> int:
         if self._winning_action >= 0:

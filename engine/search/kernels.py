@@ -20,6 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from engine.search.config import GUMBEL, LOWEST_SCORE, MINMAX, Formula
+from engine.search.lane import Lane
 from engine.search.tree import (
     EXPANDED,
     NO_ACTION,
@@ -35,6 +36,8 @@ from engine.search.tree import (
 
 COLLISION: Final = -2
 """Choice at a node whose possible edges all lead to pending nodes."""
+COLLIDED: Final = -1
+"""`begin_lane`: nothing is under way, for every leaf that could be selected is pending."""
 SELF: Final = -3
 """Choice at a node of a full tree that has no children: the node itself is the leaf, again."""
 
@@ -315,6 +318,14 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
             descents.tree_index[row] = b
             row += 1
     return row - begin
+
+
+@_entry
+def begin_lane(lane: Lane) -> int:
+    """`select` for the one tree of a lane. Returns COLLIDED, or how many leaves need the network: 1 or 0."""
+    descents = lane.descents
+    count = select(lane.tree, lane.formula, lane.active, descents, 0, 1)
+    return COLLIDED if descents.leaf[0] == NO_LEAF else count
 
 
 @_entry

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.model.contract import Evaluator
-from engine.search.backup import expand_and_backup
+from engine.search.backup import finish_lane
 from engine.search.config import Formula
-from engine.search.kernels import select
-from engine.search.tree import NO_LEAF, Tree, allocate_descents
+from engine.search.kernels import COLLIDED, begin_lane
+from engine.search.lane import LaneBuffers
+from engine.search.tree import Tree
 
 
 class Simulation:
@@ -16,34 +15,34 @@ class Simulation:
 
     def __init__(self, evaluator: Evaluator, tree: Tree, formula: Formula) -> None:
         self._evaluator = evaluator
-        self._tree = tree
-        self._formula = formula
-        self._active = np.ones(1, np.bool_)
-        self._descents = allocate_descents(1)
-        self._policy_logits = np.zeros((1, tree.children_index.shape[2]), np.float32)
-        self._value = np.zeros(1, np.float32)
-        self._reward = np.zeros(1, np.float32)
-        self._count = 0
+        self._buffers = LaneBuffers(tree, formula)
+        self._lane = self._buffers.lane
+        self._count: int = COLLIDED
 
     def begin(self) -> bool:
         """Selects a leaf; False after a collision: other threads evaluate everything that could be selected."""
-        self._count = select(self._tree, self._formula, self._active, self._descents, 0, 1)
-        return bool(self._descents.leaf[0] != NO_LEAF)
+        self._count = begin_lane(self._lane)
+        return self.is_under_way
 
-    def evaluate(self) -> int:
-        """Asks the network, unless the leaf's value is known. Returns the number of evaluations: 1 or 0."""
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there is one to finish."""
+        return self._count != COLLIDED
+
+    def evaluate(self) -> None:
+        """Asks the network, unless the leaf's value is known."""
         if self._count:
-            descents = self._descents
+            buffers, descents = self._buffers, self._buffers.descents
             output = self._evaluator.recurrent(
                 descents.parent_slots, descents.actions, descents.to_play, descents.child_slots
             )
-            # Into buffers of one type and layout: anything else would compile the kernel once more.
-            self._policy_logits[:] = output.policy_logits
-            self._value[:] = output.value
-            self._reward[:] = output.reward
-        return self._count
+            # Into buffers of one type and layout: the lane has no others.
+            buffers.policy_logits[:] = output.policy_logits
+            buffers.value[:] = output.value
+            buffers.reward[:] = output.reward
 
-    def finish(self) -> None:
-        """Adds the leaf to the tree's statistics."""
-        answers = self._policy_logits, self._value, self._reward
-        expand_and_backup(self._tree, self._formula, self._descents, 0, 1, self._count, *answers)
+    def finish(self) -> int:
+        """Adds the leaf to the tree's statistics. Returns the number of evaluations that it took: 1 or 0."""
+        count, self._count = self._count, COLLIDED
+        finish_lane(self._lane, count)
+        return count

@@ -28,8 +28,8 @@ def test_json_is_one_line_with_every_figure(tmp_path: Path, capsys: pytest.Captu
         assert 0 < row["ratio"] < 10
         assert 0 < row["core_ratio"] < 10
     for row in report["overhead"]:
-        assert 0 < row["kernel_us"]
-        assert 0 < row["search_us"]
+        assert row["kernel_us"] > 0
+        assert row["search_us"] > 0
     assert all(row["moves_per_s"] > 1000 for row in report["rules"])
     assert "start" not in report
 
