@@ -35,6 +35,7 @@ from engine.model.manifest import (
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.agreement import Agreement, check_agreement, feature_variant
 from trainer.checkpoint import STATE, Checkpoint, list_checkpoints, load_checkpoint
+from trainer.diagnosis.certificate import CERTIFICATE, check_identity, read_certificate, weights_digest
 from trainer.model_card import model_card
 from trainer.network import ACTION_PLANES, Network, make_network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
@@ -64,6 +65,8 @@ class ExportSettings:
     """See `ModelManifest.priority`."""
     notes: str = ""
     """Markdown for the card's section on strength."""
+    certificate: Path | None = None
+    """certificate.json of `tengen diagnose`, to go with the model."""
     replace: bool = False
     """Whether a model that is already in the folder may be replaced."""
 
@@ -72,7 +75,7 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     """Makes the folder `output` from `source`, a checkpoint or a run's folder, with the averaged weights.
 
     Raises `ModelInvalid` where torch and ONNX Runtime disagree, `ModelNotFound` and `ModelInvalid` for the source, and
-    `InvalidConfig` for a name or place that will not do. `output` is then as it was.
+    `InvalidConfig` for a name, place or certificate that will not do. `output` is then as it was.
     """
     settings = settings or ExportSettings()
     name = settings.name if settings.name is not None else output.resolve().name
@@ -81,10 +84,13 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     _check_place(output, replace=settings.replace)
     path = find_checkpoint(source)
     checkpoint = load_checkpoint(path)
-    network = _averaged_network(checkpoint, path)
+    network = averaged_network(checkpoint, path)
     files = OnnxExporter(network).export()
     manifest = _manifest(name, checkpoint, network, files, settings)
     curve = read_curve(path.parent.parent / CURVE)
+    certificate = None if settings.certificate is None else read_certificate(settings.certificate)
+    if certificate is not None:
+        check_identity(certificate, weights_sha256=weights_digest(network), digest=manifest.digest)
     temporary = output.resolve().parent / f".{name}.tmp-{os.getpid()}"
     try:
         temporary.mkdir(parents=True)
@@ -93,8 +99,10 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
         (temporary / MANIFEST).write_text(manifest_to_json(manifest))
         manifest = _with_agreement(manifest, _verify(temporary, network))
         (temporary / MANIFEST).write_text(manifest_to_json(manifest))
-        card = model_card(manifest, curve=thin(curve, CARD_ROWS), notes=settings.notes)
+        card = model_card(manifest, curve=thin(curve, CARD_ROWS), notes=settings.notes, certificate=certificate)
         (temporary / CARD).write_text(card)
+        if settings.certificate is not None:
+            shutil.copyfile(settings.certificate, temporary / CERTIFICATE)
         if curve:
             (temporary / CURVE).write_text("".join(json.dumps(row) + "\n" for row in thin(curve, CURVE_ROWS)))
         _publish(temporary, output.resolve())
@@ -117,7 +125,8 @@ def find_checkpoint(source: Path) -> Path:
     raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
 
 
-def _averaged_network(checkpoint: Checkpoint, path: Path) -> Network:
+def averaged_network(checkpoint: Checkpoint, path: Path) -> Network:
+    """The averaged network of `checkpoint`; `path` is for messages. Raises `ModelInvalid`."""
     network = make_network(checkpoint.config.network)
     try:
         network.load_state_dict(checkpoint.averaged_weights)
@@ -214,6 +223,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--playable", type=_size_range, default=(MIN_SIZE, 19), metavar="5-13", help="default: 2-19")
     parser.add_argument("--priority", type=int, default=0, help="the higher one is the default among equals")
     parser.add_argument("--notes", type=Path, metavar="FILE.md", help="measured strength, for the card")
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE.json", help="what `tengen diagnose` wrote, to go with it"
+    )
     parser.add_argument("--replace", action="store_true", help="replace the model that is there")
     return parser
 
@@ -250,6 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         playable_sizes=arguments.playable,
         priority=arguments.priority,
         notes=_read_notes(arguments.notes),
+        certificate=arguments.certificate,
         replace=arguments.replace,
     )
     manifest = export_model(arguments.checkpoint, arguments.out, settings)

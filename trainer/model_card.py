@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from engine.go.features import PLANES
 from engine.model.manifest import ModelManifest
+from trainer.diagnosis.tables import card_table, to_markdown
 
 CURVE_COLUMNS: Final = {
     "games": "games",
@@ -31,14 +32,22 @@ _COUNTS: Final = {
 }
 
 
-def model_card(manifest: ModelManifest, *, curve: Sequence[Mapping[str, float]] = (), notes: str = "") -> str:
-    """Markdown. `curve`: rows of a run's figures, oldest first; `notes`: text for a section on strength."""
+def model_card(
+    manifest: ModelManifest,
+    *,
+    curve: Sequence[Mapping[str, float]] = (),
+    notes: str = "",
+    certificate: Mapping[str, Any] | None = None,
+) -> str:
+    """Markdown. `curve`: rows of a run's figures, oldest first; `notes`: text for a section on strength; `certificate`:
+    what `tengen diagnose` found."""
     sections = [
         f"# {manifest.name}\n\n{_introduction(manifest)}",
         f"## What it is\n\n{_table(_facts(manifest))}",
         f"## Training\n\n{_training(manifest.training)}",
         f"### Learning curve\n\n{_curve(curve)}" if curve else "",
         f"## Strength\n\n{notes.strip()}" if notes.strip() else "",
+        f"## How far its imagination can be trusted\n\n{_imagination(certificate)}" if certificate else "",
         f"## Checks\n\n{_checks(manifest.training.get('agreement'))}",
         f"## Limits\n\n{_limits(manifest)}",
     ]
@@ -89,6 +98,16 @@ def _curve(curve: Sequence[Mapping[str, float]]) -> str:
     header = [CURVE_COLUMNS[key] for key in columns]
     rows = [[_number(row[key]) if key in row else "" for key in columns] for row in curve]
     return "\n".join(_row(cells) for cells in (header, ["---:"] * len(columns), *rows))
+
+
+def _imagination(certificate: Mapping[str, Any]) -> str:
+    games, table = certificate["games"], card_table(certificate)
+    return (
+        f"Moves imagined one after another, against the real board after the same moves: {games['windows']} positions "
+        f"of {games['count']} games ({games['source']}) on {games['size']}x{games['size']}. {table.note}\n\n"
+        f"{to_markdown(table)}\n\nEverything that was measured is in certificate.json.\n\n"
+        f"```\n{certificate['command']}\n```"
+    )
 
 
 def _checks(agreement: Mapping[str, Any] | None) -> str:

@@ -27,8 +27,8 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Figures = dict[str, list[float | None]]
 """A mean for each step 0..K by name; None where there was nothing to measure."""
-Weighted = tuple[Floats, Floats]
-"""Values [B] and their weights [B]."""
+Weighted = tuple[NDArray[Any], Floats]
+"""Values [B], numbers or truths, and their weights [B]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +85,19 @@ def measure(
 
 def measure_windows(subject: Subject, windows: Windows) -> Measurements:
     """Judges every step of windows that hold the real observations of all their steps."""
-    values: dict[str, dict[str, list[Floats]]] = {source: {} for source in SOURCES}
-    weights: dict[str, dict[str, list[Floats]]] = {source: {} for source in SOURCES}
+    judged: dict[str, list[dict[str, Weighted]]] = {source: [] for source in SOURCES}
     start = imagined = fresh = subject.look(windows.observation.numpy())
     for step, truth in enumerate(_truths(windows)):
         if step > 0:
             imagined = subject.imagine(imagined.state, windows.action_planes[step - 1].numpy())
             fresh = subject.look(windows.future_observations[step - 1].numpy())
         for source, prediction in zip(SOURCES, (imagined, fresh, start), strict=True):
-            for name, (value, weight) in judge(prediction, truth, fresh).items():
-                values[source].setdefault(name, []).append(value)
-                weights[source].setdefault(name, []).append(weight)
-    return Measurements(values=_stack(values), weights=_stack(weights), slices=find_slices(windows))
+            judged[source].append(judge(prediction, truth, fresh))
+    return Measurements(
+        values={source: _stack(rows, 0) for source, rows in judged.items()},
+        weights={source: _stack(rows, 1) for source, rows in judged.items()},
+        slices=find_slices(windows),
+    )
 
 
 def judge(prediction: Prediction, truth: Truth, fresh: Prediction) -> dict[str, Weighted]:
@@ -195,7 +196,7 @@ def summarise(measurements: Measurements, name: str = "all") -> dict[str, Figure
             for key in values
             if not key.startswith("terminal_")
         }
-        if "terminal_hit" in sums:
+        if "terminal_hit" in sums and source == "imagined":  # no model is ever shown a finished game to look at
             hit, miss, false = (sums[f"terminal_{part}"] for part in ("hit", "miss", "false"))
             known = np.where(hit + miss > 0, 2 * hit + miss + false, 0)
             figures["terminal_f1"] = [_ratio(2 * h, t) for h, t in zip(hit, known, strict=True)]
@@ -214,7 +215,7 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def _same(one: NDArray[Any], other: NDArray[Any]) -> Floats:
-    return (one == other).astype(np.float32)
+    return np.asarray(one == other, np.float32)
 
 
 def _share(right: Mask, among: Mask) -> Weighted:
@@ -223,10 +224,13 @@ def _share(right: Mask, among: Mask) -> Weighted:
     return ((right & among).sum(1) / np.maximum(count, 1)).astype(np.float32), count
 
 
-def _stack(figures: dict[str, dict[str, list[Floats]]]) -> dict[str, dict[str, Floats]]:
+def _stack(rows: list[dict[str, Weighted]], part: int) -> dict[str, Floats]:
+    """Values (part 0) or weights (part 1) of all steps, [K + 1, B] by name; 0 at a step that lacks the figure."""
+    nothing = np.zeros_like(rows[0]["policy_kl"][0])
+    names = dict.fromkeys(name for row in rows for name in row)
     return {
-        source: {name: np.stack(rows).astype(np.float32) for name, rows in by_name.items()}
-        for source, by_name in figures.items()
+        name: np.stack([row[name][part] if name in row else nothing for row in rows]).astype(np.float32)
+        for name in names
     }
 
 

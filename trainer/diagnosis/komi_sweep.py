@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,14 +16,15 @@ MARGIN = 4.0
 SLACK = 0.005
 """A rise of the value smaller than this is not counted against the model."""
 
-Sweep = dict[str, object]
+Sweep = dict[str, Any]
 
 
 def sweep_komi(subject: Subject, *, size: int, low: float, high: float) -> Sweep:
-    """Value, and score where the model tells it, of the empty board at every half point of komi from `low` to `high`."""
+    """Value, and score if the model tells it, of the empty board at every half point of komi from `low` to `high`."""
     komi = np.arange(np.ceil(low / KOMI_STEP), np.floor(high / KOMI_STEP) + 1) * KOMI_STEP
     seen = subject.look(GoBatch(num_games=len(komi), size=size, komi=komi).observe())
     rises = np.diff(seen.value.astype(np.float64))
+    turns = crossings(komi, seen.value)
     return {
         "size": size,
         "komi": komi.tolist(),
@@ -29,8 +32,9 @@ def sweep_komi(subject: Subject, *, size: int, low: float, high: float) -> Sweep
         "score": None if seen.score is None else _rounded(seen.score),
         "rises": int((rises > SLACK).sum()),
         "largest_rise": round(float(rises.max(initial=0.0)), 4),
-        "value_turns_at": crossings(komi, seen.value),
+        "value_turns_at": turns,
         "score_turns_at": None if seen.score is None else crossings(komi, seen.score),
+        "score_at_turn": [] if seen.score is None else _rounded(np.interp(turns, komi, seen.score)),
     }
 
 
@@ -44,5 +48,5 @@ def crossings(komi: NDArray[np.float64], values: NDArray[np.float32]) -> list[fl
     return [round(k, 2) for k in sorted(found)]
 
 
-def _rounded(values: NDArray[np.float32]) -> list[float]:
+def _rounded(values: NDArray[Any]) -> list[float]:
     return [round(float(value), 4) for value in values]

@@ -71,9 +71,7 @@ def _branch(game: GameRecord, ply: int, moves: NDArray[np.int32]) -> GameRecord:
     )
 
 
-def play_games(
-    config: TrainConfig, evaluator: Evaluator, *, count: int, rng: np.random.Generator
-) -> list[GameRecord]:
+def play_games(config: TrainConfig, evaluator: Evaluator, *, count: int, rng: np.random.Generator) -> list[GameRecord]:
     """`count` games of self-play as in training: the first of each slot, so that short games are not preferred.
 
     The evaluator needs `count * (config.search.num_simulations + 1)` slots.
@@ -84,7 +82,7 @@ def play_games(
     first: dict[int, GameRecord] = {}
     while len(first) < count:
         ended = play.play(count)  # one ply of every game
-        restarted = np.flatnonzero(env.batch.ply == 0) if ended else []  # type: ignore[attr-defined]
+        restarted = np.flatnonzero(env.batch.ply == 0)  # type: ignore[attr-defined]
         for slot, game in zip(restarted, ended, strict=True):
             first.setdefault(int(slot), game)
     return [first[slot] for slot in sorted(first)]

@@ -1,7 +1,7 @@
 """The model under diagnosis: it looks at real positions and imagines moves, from a checkpoint or from a model folder.
 
-A checkpoint shows its hidden states and all its heads; an exported model only what the engine gets to see. Knows nothing
-of games or figures.
+A checkpoint shows its hidden states and all its heads; an exported model only what the engine gets to see. Knows
+nothing of games or figures.
 """
 
 from __future__ import annotations
