@@ -19,6 +19,10 @@ from engine.search.config import SearchConfig
 from trainer.network import NetworkConfig
 
 PRESETS = Path(__file__).parent / "presets"
+GO_ID = "tengen/Go-v0"
+"""The environment that has boards, komi and scores."""
+KOMI_STEP = 0.5
+"""Komi is drawn in steps of so many points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

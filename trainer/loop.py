@@ -18,6 +18,7 @@ import torch
 from engine.errors import InvalidConfig, ModelInvalid, TengenError
 from trainer.actor import make_actor
 from trainer.checkpoint import (
+    CHECKPOINTS,
     Checkpoint,
     list_checkpoints,
     load_checkpoint,
@@ -27,15 +28,12 @@ from trainer.checkpoint import (
     unpack_games,
 )
 from trainer.config import TrainConfig
-from trainer.envs import make_vector
 from trainer.learner import Learner, learning_rate
 from trainer.network import make_network
 from trainer.progress import Reporter
 from trainer.replay import ReplayBuffer
-from trainer.selfplay import SelfPlay
+from trainer.selfplay import SelfPlay, make_env
 from trainer.windows import WindowBuilder
-
-CHECKPOINTS = "checkpoints"
 
 
 class Run:
@@ -49,7 +47,7 @@ class Run:
         self.play_rng, self.learn_rng = np.random.default_rng(play_seed), np.random.default_rng(learn_seed)
         self.learner = Learner(make_network(config.network), config.learner, device=device)
         self.replay = ReplayBuffer(config.replay)
-        env = make_vector(config.env.id, config.selfplay.num_games, **env_options(config))
+        env = make_env(config, num_envs=config.selfplay.num_games)
         self.actor = make_actor(self.learner.averaged, config, num_actions=env.num_actions, device=device)
         self.selfplay = SelfPlay(config, env, self.actor.evaluator, self.play_rng)
         self.builder = WindowBuilder(config, num_actions=env.num_actions)
@@ -213,11 +211,6 @@ def run_figures(run: Run) -> dict[str, float]:
         "core_hours": run.ledger["core_s"] / 3600,
         "wall_hours": run.ledger["wall_s"] / 3600,
     }
-
-
-def env_options(config: TrainConfig) -> dict[str, Any]:
-    """Keyword arguments of the environment."""
-    return {"size": config.env.size} if config.is_go else {}
 
 
 def _claim(lock: Any, out: Path) -> None:

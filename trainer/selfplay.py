@@ -10,16 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import InvalidConfig
 from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchResult, BatchSearch
 from engine.search.roots import RootBatch
-from trainer.config import TrainConfig
-from trainer.envs import TrainerVectorEnv
+from trainer.config import GO_ID, KOMI_STEP, TrainConfig
+from trainer.envs import TrainerVectorEnv, make_vector
 from trainer.record import GameRecord, top_policy
 
 DECIDED_PLIES = 3
 """Plies in a row that a value must stay decided before searches shrink."""
-KOMI_STEP = 0.5
+
+
+def make_env(config: TrainConfig, *, num_envs: int) -> TrainerVectorEnv:
+    """The vector environment of `config`; raises `InvalidConfig` where its network or search do not fit it."""
+    is_ours = config.env.id == GO_ID
+    if config.is_go != is_ours:
+        raise InvalidConfig(f"network.kind {config.network.kind!r} does not fit env.id {config.env.id!r}")
+    env = make_vector(config.env.id, num_envs, **({"size": config.env.size} if config.is_go else {}))
+    if env.two_player != config.search.two_player:
+        raise InvalidConfig(f"search.two_player must be {str(env.two_player).lower()} for {config.env.id}")
+    found = {"observation_size": env.observation_shape[0], "num_actions": 0 if config.is_go else env.num_actions}
+    for name, value in found.items():
+        if getattr(config.network, name) != value:
+            raise InvalidConfig(f"network.{name} = {getattr(config.network, name)}, but {config.env.id} has {value}")
+    return env
 
 
 class SelfPlay:
@@ -82,7 +97,8 @@ class SelfPlay:
     def _choose(self, result: BatchResult, legal: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Actions [G], and which of them the search chose; the others are random openings."""
         ply = self._history.length
-        weights = result.visits.astype(np.float64) ** (1.0 / self._config.selfplay.temperature)
+        # Not the visits: sequential halving visits its first candidates equally, whatever it thinks of them.
+        weights = result.policy_target.astype(np.float64) ** (1.0 / self._config.selfplay.temperature)
         sampled = _draw(weights, self._rng)
         actions = np.where(ply < self._sampled_plies, sampled, result.action)
         opening = ply < self._random_plies

@@ -8,11 +8,9 @@ from engine.go.batch import GoBatch
 from engine.search.batch_search import BatchResult
 from trainer.actor import make_actor
 from trainer.config import TrainConfig, load_config
-from trainer.envs import make_vector
-from trainer.loop import env_options
 from trainer.network import make_network
 from trainer.record import GameRecord
-from trainer.selfplay import SelfPlay, surprise
+from trainer.selfplay import SelfPlay, make_env, surprise
 
 SMALL = [
     "selfplay.num_games=16",
@@ -26,7 +24,7 @@ SMALL = [
 
 def self_play(config: TrainConfig) -> SelfPlay:
     torch.manual_seed(0)
-    env = make_vector(config.env.id, config.selfplay.num_games, **env_options(config))
+    env = make_env(config, num_envs=config.selfplay.num_games)
     actor = make_actor(make_network(config.network).eval(), config, num_actions=env.num_actions, device="cpu")
     return SelfPlay(config, env, actor.evaluator, np.random.default_rng(0))
 
