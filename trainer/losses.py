@@ -42,36 +42,40 @@ def compute_losses(network: Network, windows: Windows, config: LearnerConfig) ->
     step_weight = step_weight.to(windows.value) / batch
     policy = _cross_entropy(output.policy_logits, windows.policy).view(steps + 1, batch)
     value = _cross_entropy(output.value_logits, network.config.value.encode(windows.value)).view(steps + 1, batch)
-    value_weight = step_weight if windows.go is None else step_weight * windows.go.outcome_weight.T
+    outcome_weight = windows.value_weight.T * step_weight
     losses = {
         "policy": config.policy_weight * (policy * windows.policy_weight.T * step_weight).sum(),
-        "value": config.value_weight * (value * value_weight).sum(),
+        "value": config.value_weight * (value * outcome_weight).sum(),
     }
     if rewards:
         target = network.config.reward.encode(windows.reward)  # type: ignore[union-attr]
-        logits = torch.stack(rewards, 1)
-        losses["reward"] = config.reward_weight * F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
+        reward = _cross_entropy(torch.cat(rewards), target).view(steps, batch)
+        losses["reward"] = config.reward_weight * (reward * windows.reward_weight.T * step_weight[1:]).sum()
     if windows.go is not None:
-        losses |= _go_losses(output, windows.go, step_weight, config)
+        losses |= _go_losses(output, windows.go, step_weight, outcome_weight, config)
     if windows.future_steps:
         losses["consistency"] = config.consistency_weight * _consistency(network, windows, states)
     return losses
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """[(K + 1) B] cross-entropy of state-major logits against targets [B, K + 1, n]."""
+    """[S B] cross-entropy of state-major logits [S B, n] against targets [B, S, n]."""
     return -(target.transpose(0, 1).flatten(0, 1) * F.log_softmax(logits, -1)).sum(-1)
 
 
-def _go_losses(output: NetworkOutput, go: GoTargets, step_weight: Tensor, config: LearnerConfig) -> dict[str, Tensor]:
-    """Score, ownership, board, legality and end of the game."""
+def _go_losses(
+    output: NetworkOutput, go: GoTargets, step_weight: Tensor, outcome_weight: Tensor, config: LearnerConfig
+) -> dict[str, Tensor]:
+    """Score, ownership, board, legality and end of the game.
+
+    `step_weight` [K + 1, 1] weighs what the rules teach, `outcome_weight` [K + 1, B] what only the game's end tells.
+    """
     states, batch = step_weight.shape[0], go.score.shape[0]
     assert output.score is not None
     assert output.ownership is not None
     assert output.board_logits is not None
     assert output.legal_logits is not None
     assert output.terminal_logit is not None
-    outcome_weight = step_weight * go.outcome_weight.T
     mean, spread = output.score.view(states, batch, 2).unbind(-1)
     error = mean - go.score
     score = F.huber_loss(mean, go.score.expand_as(mean), delta=SCORE_UNIT, reduction="none") / SCORE_UNIT

@@ -49,6 +49,11 @@ class GameRecord:
         return len(self.actions)
 
     @property
+    def was_cut_off(self) -> bool:
+        """Whether the game stopped before its end, as an environment's time limit does."""
+        return self.bootstrap != 0.0
+
+    @property
     def outcome(self) -> float:
         """Final result in [-1, 1]: the sign of the score."""
         return float(np.sign(self.score))

@@ -1,8 +1,9 @@
 """Training targets of unrolled windows as pure functions of game records.
 
-A window starts at ply t of a game and unrolls K steps; state k is the position before ply t + k. Past the end of the
-game the value stays what it was, the reward is 0 and there is no policy target (MuZero, appendix G, with an outcome
-that is constant instead of zero, since it is always told from the first player's view).
+A window starts at ply t of a game and unrolls K steps; state k is the position before ply t + k. Past the end of a
+finished game nothing changes any more: the outcome stays what it was (MuZero, appendix G, has 0 there; an outcome told
+from the first player's view is constant), n-step values and rewards are 0, and there is no policy target. Past the
+end of a game that was cut off nothing is known, so nothing is taught.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ class WindowTargets:
     """[B, K + 1] 0 past the end and at plies that were not searched."""
     value: NDArray[np.float32]
     """[B, K + 1] first player's view."""
+    value_weight: NDArray[np.float32]
+    """[B, K + 1] 0 where a random opening move followed, whose outcome is not the position's, and past a cut."""
     reward: NDArray[np.float32]
-    """[B, K] reward of the step into state k + 1."""
+    """[B, K] reward of the step into state k + 1, first player's view."""
+    reward_weight: NDArray[np.float32]
+    """[B, K] 0 past a cut."""
 
 
 def window_targets(
@@ -38,37 +43,49 @@ def window_targets(
     td_steps: int,
     discount: float,
 ) -> WindowTargets:
-    """Builds the targets of `windows` (game, start ply); the policy is not yet augmented."""
+    """Targets of `windows`, pairs (game, start ply), before augmentation.
+
+    `value_target` is "outcome" (every state has the game's outcome) or "n_step" (see `n_step_value`).
+    """
     count = len(windows)
     policy = np.zeros((count, steps + 1, num_actions), np.float32)
-    value = np.zeros((count, steps + 1), np.float32)
-    reward = np.zeros((count, steps), np.float32)
+    value, value_weight = np.zeros((count, steps + 1), np.float32), np.ones((count, steps + 1), np.float32)
+    reward, reward_weight = np.zeros((count, steps), np.float32), np.ones((count, steps), np.float32)
+    rows = np.arange(steps + 1)[:, None]
     for i, (game, start) in enumerate(windows):
-        kept = min(steps + 1, len(game) - start)
-        rows = np.arange(kept)[:, None]
-        actions = game.policy_actions[start : start + kept]
-        np.add.at(policy[i], (rows, actions), game.policy_probabilities[start : start + kept].astype(np.float32))
+        stop = min(start + steps + 1, len(game))
+        actions, probabilities = game.policy_actions[start:stop], game.policy_probabilities[start:stop]
+        # Entries that only fill up have action 0 and probability 0: added, not assigned.
+        np.add.at(policy[i], (rows[: stop - start], actions), probabilities.astype(np.float32))
+        value_weight[i, : stop - start] = probabilities.any(1)
         taken = game.rewards[start : start + steps]
         reward[i, : len(taken)] = taken
+        if game.was_cut_off:
+            value_weight[i, len(game) - start + 1 :] = 0.0
+            reward_weight[i, len(taken) :] = 0.0
         if value_target == "outcome":
             value[i] = game.outcome
         else:
-            for k in range(steps + 1):
-                value[i, k] = n_step_value(game, start + k, td_steps=td_steps, discount=discount)
-    return WindowTargets(policy=policy, policy_weight=policy.sum(-1).clip(max=1.0), value=value, reward=reward)
+            value[i] = [n_step_value(game, start + k, td_steps=td_steps, discount=discount) for k in range(steps + 1)]
+    return WindowTargets(
+        policy=policy,
+        policy_weight=policy.sum(-1).clip(max=1.0),
+        value=value,
+        value_weight=value_weight,
+        reward=reward,
+        reward_weight=reward_weight,
+    )
 
 
 def n_step_value(game: GameRecord, ply: int, *, td_steps: int, discount: float) -> float:
-    """Discounted rewards of `td_steps` plies plus the search's value after them; 0 past the end.
+    """Discounted rewards of `td_steps` plies from `ply` on, plus the search's value after them; 0 past the end.
 
-    Where the game was cut off, `game.bootstrap` stands for what would have come.
+    Where the game was cut off before that, `game.bootstrap` stands for what would have come.
     """
     length = len(game)
-    if ply > length or (ply == length and game.bootstrap == 0.0):
+    if ply > length:
         return 0.0
     stop = min(ply + td_steps, length)
-    total = 0.0
-    for i in range(ply, stop):
-        total += discount ** (i - ply) * float(game.rewards[i])
+    rewards = game.rewards[ply:stop]
     tail = float(game.root_values[stop]) if stop < length else game.bootstrap
-    return total + discount ** (stop - ply) * tail
+    return float(rewards @ discount ** np.arange(len(rewards))) + discount ** (stop - ply) * tail

@@ -29,8 +29,6 @@ class GoTargets:
     """[B] final score in points, Black's view."""
     ownership: Tensor
     """[B, area] in {-1, 0, 1}."""
-    outcome_weight: Tensor
-    """[B, K + 1] 0 once a window has left its game by a branch."""
     board: Tensor
     """[B, K + 1, area] int64 class of each point: empty 0, Black 1, White 2."""
     legal: Tensor
@@ -50,10 +48,14 @@ class Windows:
     policy: Tensor
     """[B, K + 1, A]."""
     policy_weight: Tensor
-    """[B, K + 1]."""
+    """[B, K + 1]; see `WindowTargets`, also 0 once a window has left its game by a branch."""
     value: Tensor
     """[B, K + 1]."""
+    value_weight: Tensor
+    """[B, K + 1], of value, score and ownership; 0 as `policy_weight` after a branch."""
     reward: Tensor
+    """[B, K]."""
+    reward_weight: Tensor
     """[B, K]."""
     future_steps: tuple[int, ...]
     """The unrolled states that get a consistency loss."""
@@ -143,16 +145,17 @@ class WindowBuilder:
         go = GoTargets(
             score=torch.from_numpy(replay.score),
             ownership=torch.from_numpy(replay.ownership),
-            outcome_weight=torch.from_numpy(np.where(left, 0.0, 1.0).astype(np.float32)),
             board=torch.from_numpy(np.stack(boards, 1)),
             legal=torch.from_numpy(np.stack(legal, 1)),
             terminal=torch.from_numpy(np.stack(terminal, 1)),
         )
         augmented = WindowTargets(
             policy=replay.permute_policy(targets.policy),
-            policy_weight=targets.policy_weight * (~left),
+            policy_weight=targets.policy_weight * ~left,
             value=targets.value * replay.colour[:, None],
-            reward=targets.reward,
+            value_weight=targets.value_weight * ~left,
+            reward=targets.reward * replay.colour[:, None],
+            reward_weight=targets.reward_weight * ~left[:, 1:],
         )
         shape = (len(future), *observation.shape)
         return _to_tensors(
@@ -257,7 +260,9 @@ def _to_tensors(
         policy=torch.from_numpy(targets.policy),
         policy_weight=torch.from_numpy(targets.policy_weight.astype(np.float32)),
         value=torch.from_numpy(targets.value.astype(np.float32)),
-        reward=torch.from_numpy(targets.reward),
+        value_weight=torch.from_numpy(targets.value_weight.astype(np.float32)),
+        reward=torch.from_numpy(targets.reward.astype(np.float32)),
+        reward_weight=torch.from_numpy(targets.reward_weight.astype(np.float32)),
         future_steps=future,
         future_observations=torch.from_numpy(ahead),
         future_weight=torch.from_numpy(ahead_weight),

@@ -66,11 +66,10 @@ def test_the_gradient_halves_at_every_imagined_step() -> None:
 def test_padding_steps_and_branches_do_not_teach_policy_or_value() -> None:
     learner = make_learner()
     windows = make_windows(32, branch_share=1.0)
-    assert windows.go is not None
     nothing = dataclasses.replace(
         windows,
         policy_weight=torch.zeros_like(windows.policy_weight),
-        go=dataclasses.replace(windows.go, outcome_weight=torch.zeros_like(windows.go.outcome_weight)),
+        value_weight=torch.zeros_like(windows.value_weight),
     )
     losses = compute_losses(learner.network, nothing, learner.config)
     for name in ("policy", "value", "score", "ownership"):

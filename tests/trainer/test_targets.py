@@ -49,6 +49,33 @@ def test_past_the_end_the_outcome_stays_and_the_policy_has_no_weight() -> None:
     assert targets.policy_weight[0, 2:].tolist() == [0, 0, 0]
 
 
+def test_random_opening_moves_teach_neither_policy_nor_outcome() -> None:
+    """What follows a random move says nothing of the position before it."""
+    game = random_games(1, size=3, seed=0)[0]
+    game.policy_probabilities[:2] = 0
+    targets = window_targets([(game, 0)], steps=3, num_actions=10, value_target="outcome", td_steps=0, discount=1.0)
+    assert targets.policy_weight[0] == pytest.approx([0, 0, 1, 1], abs=1e-3)
+    assert targets.value_weight.tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "values", "value_weight", "reward_weight"),
+    [
+        (0.0, [4, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1]),  # the game is over: nothing more comes, and that is known
+        (8.0, [12, 8, 0, 0], [1, 1, 0, 0], [1, 0, 0]),  # cut off: what comes is not known
+    ],
+)
+def test_past_a_cut_nothing_is_taught(
+    bootstrap: float, values: list[float], value_weight: list[int], reward_weight: list[int]
+) -> None:
+    game = reward_game([1, 2, 4], [0, 0, 0], bootstrap=bootstrap)
+    targets = window_targets([(game, 2)], steps=3, num_actions=2, value_target="n_step", td_steps=9, discount=1.0)
+    assert targets.value.tolist() == [values]
+    assert targets.value_weight.tolist() == [value_weight]
+    assert targets.reward.tolist() == [[4, 0, 0]]
+    assert targets.reward_weight.tolist() == [reward_weight]
+
+
 def test_rewards_of_a_window_are_those_of_its_steps() -> None:
     game = reward_game([1, 2, 4], [0, 0, 0], bootstrap=0.0)
     targets = window_targets([(game, 1)], steps=3, num_actions=2, value_target="n_step", td_steps=1, discount=1.0)

@@ -86,7 +86,7 @@ def test_branches_follow_the_rules_and_teach_no_outcome() -> None:
     pairs = [(game, 0) for game in games]
     windows = WindowBuilder(config(branch_share=1.0), num_actions=17).build(pairs, np.random.default_rng(3))
     assert windows.go is not None
-    weight = windows.go.outcome_weight
+    weight = windows.value_weight
     assert (weight[:, 0] == 1).all()
     assert (weight[:, -1] == 0).all()
     assert ((windows.policy_weight > 0) <= (weight > 0)).all()

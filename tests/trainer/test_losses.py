@@ -1,0 +1,117 @@
+"""Weights and scales of the loss terms, on windows whose loss can be computed by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trainer.config import EnvConfig, LearnerConfig, TrainConfig
+from trainer.losses import compute_losses
+from trainer.network import NetworkConfig, VectorNetwork, make_network
+from trainer.record import POLICY_TOP, GameRecord
+from trainer.support import Support
+from trainer.windows import WindowBuilder, Windows
+
+STEPS = 4
+CONFIG = TrainConfig(
+    env=EnvConfig(id="CartPole-v1"),
+    network=NetworkConfig(
+        kind="vector",
+        observation_size=3,
+        num_actions=2,
+        channels=8,
+        value=Support(low=0.0, high=8.0, bins=9),
+        reward=Support(low=0.0, high=1.0, bins=2),
+    ),
+    learner=LearnerConfig(unroll_steps=STEPS, consistency_steps=2, value_target="n_step", td_steps=3),
+)
+
+
+def make_game(length: int, *, bootstrap: float = 0.0) -> GameRecord:
+    rng = np.random.default_rng(length)
+    return GameRecord(
+        actions=rng.integers(2, size=length).astype(np.int16),
+        to_play=np.ones(length, np.int8),
+        rewards=np.ones(length, np.float32),
+        policy_actions=np.zeros((length, POLICY_TOP), np.int16),
+        policy_probabilities=np.eye(1, POLICY_TOP, dtype=np.float16).repeat(length, 0),
+        root_values=np.ones(length, np.float32),
+        surprise=np.ones(length, np.float32),
+        bootstrap=bootstrap,
+        observations=rng.normal(size=(length + 1, 3)).astype(np.float32),
+    )
+
+
+def windows_of(*pairs: tuple[GameRecord, int]) -> Windows:
+    return WindowBuilder(CONFIG, num_actions=2).build(list(pairs), np.random.default_rng(0))
+
+
+def indifferent_network() -> VectorNetwork:
+    """Every distribution it predicts is even: each cross-entropy is the logarithm of the number of atoms."""
+    torch.manual_seed(0)
+    network = make_network(CONFIG.network)
+    assert isinstance(network, VectorNetwork)
+    assert network.reward is not None
+    with torch.no_grad():
+        for head in (network.policy, network.value, network.reward):
+            for parameter in head.parameters():
+                parameter.zero_()
+    return network.requires_grad_(False)
+
+
+def test_the_first_state_counts_one_and_the_imagined_ones_together_one() -> None:
+    windows = windows_of((make_game(20), 3), (make_game(30), 8))
+    losses = compute_losses(indifferent_network(), windows, CONFIG.learner)
+    assert float(losses["policy"]) == pytest.approx(2 * np.log(2), rel=1e-5)
+    assert float(losses["value"]) == pytest.approx(2 * np.log(9), rel=1e-5)
+    assert float(losses["reward"]) == pytest.approx(np.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "policy", "value", "reward"),
+    [(0.0, 1 + 1 / STEPS, 2.0, 1.0), (5.0, 1 + 1 / STEPS, 1 + 2 / STEPS, 2 / STEPS)],
+    ids=["over", "cut off"],
+)
+def test_windows_that_reach_past_the_end(bootstrap: float, policy: float, value: float, reward: float) -> None:
+    """Two plies before the end: the policy has two states; value and reward go on where the end is known."""
+    losses = compute_losses(indifferent_network(), windows_of((make_game(9, bootstrap=bootstrap), 7)), CONFIG.learner)
+    assert float(losses["policy"]) == pytest.approx(policy * np.log(2), rel=1e-5)
+    assert float(losses["value"]) == pytest.approx(value * np.log(9), rel=1e-5)
+    assert float(losses["reward"]) == pytest.approx(reward * np.log(2), rel=1e-5)
+
+
+def test_rewards_belong_to_the_action_that_earns_them() -> None:
+    """A network whose reward head reads nothing but the action fits a reward that is the action."""
+    game = make_game(40)
+    game.rewards[:] = game.actions
+    windows = windows_of(*((game, start) for start in range(30)))
+    actions = windows.action_planes.argmax(-1).T.float()
+    assert torch.equal(windows.reward, actions)
+    network = indifferent_network()
+    assert network.reward is not None
+    with torch.no_grad():
+        first, last = network.reward[0], network.reward[-1]
+        first.weight[0, -1], first.weight[1, -2] = 1.0, 1.0  # action 1, action 0
+        last.weight[1, 0], last.weight[0, 1] = 20.0, 20.0
+    assert float(compute_losses(network, windows, CONFIG.learner)["reward"]) < 1e-3
+
+
+def test_values_belong_to_the_state_before_their_action() -> None:
+    game = make_game(12)
+    windows = windows_of((game, 0))
+    # n = 3, discount 1: three rewards of 1 and the search's value 1, until the end comes nearer
+    assert windows.value.tolist() == [[4.0] * (STEPS + 1)]
+    assert windows_of((game, 9)).value.tolist() == [[3.0, 2.0, 1.0, 0.0, 0.0]]
+
+
+def test_consistency_compares_with_the_real_states_of_the_future() -> None:
+    game = make_game(12)
+    windows = windows_of((game, 8), (game, 2))
+    for row, step in enumerate(windows.future_steps):
+        for column, start in enumerate((8, 2)):
+            inside = start + step <= len(game)
+            assert bool(windows.future_weight[row, column]) == inside
+            if inside:
+                expected = game.observations[start + step]  # type: ignore[index]
+                assert windows.future_observations[row, column].tolist() == expected.tolist()
