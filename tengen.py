@@ -18,6 +18,7 @@ COMMANDS = {
     "models": ("engine.model.catalog:main", "", "list the models that this installation finds"),
     "bench": ("engine.bench:main", "", "measure how fast this machine searches"),
     "train": ("trainer.cli:main", "train", "learn a game from self-play"),
+    "evaluate": ("trainer.evaluate:main", "train", "play with a run: mean return, or games against a random mover"),
     "diagnose": ("trainer.diagnose:main", "train", "measure how far a model's imagination can be trusted"),
     "export": ("trainer.export:main", "train", "turn a checkpoint into a model folder"),
 }

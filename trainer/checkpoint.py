@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from engine.errors import ModelInvalid, ModelNotFound
+from engine.errors import ModelInvalid, ModelNotFound, TengenError
 from trainer.config import TrainConfig, config_from_dict, config_to_dict
+from trainer.network import Network, make_network
 from trainer.record import GameRecord
 
+CHECKPOINTS = "checkpoints"
+"""The folder of a run's checkpoints in the run's own."""
 STATE = "state.json"
 WEIGHTS, OPTIMIZER, SELFPLAY, REPLAY = (
     f"{part}.safetensors" for part in ("weights", "optimizer", "selfplay", "replay")
@@ -54,9 +57,19 @@ class Checkpoint:
 
     @property
     def averaged_weights(self) -> dict[str, Tensor]:
-        """State dict of the averaged network, the one to play with and to export."""
+        """State dict of the averaged network."""
         prefix = "averaged."
         return {k.removeprefix(prefix): v for k, v in self.learner.items() if k.startswith(prefix)}
+
+    def averaged_network(self) -> Network:
+        """The network to play with and to export; raises `ModelInvalid` if the weights are not those of its shape."""
+        network = make_network(self.config.network)
+        try:
+            network.load_state_dict(self.averaged_weights)
+        except RuntimeError as error:
+            first, *details = str(error).splitlines()
+            raise ModelInvalid(f"not the weights of its network: {(details or [first])[0].strip()}") from error
+        return network.eval()
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, name: str) -> Path:
@@ -127,6 +140,20 @@ def list_checkpoints(folder: Path) -> list[Path]:
         return []
     found = [p for p in folder.iterdir() if p.is_dir() and not p.name.endswith(TEMPORARY) and (p / STATE).is_file()]
     return sorted(found, key=lambda p: p.name, reverse=True)
+
+
+def find_checkpoint(source: Path) -> Path:
+    """The checkpoint `source`, or the newest whole one of the run `source`. Raises `ModelNotFound`."""
+    if (source / STATE).is_file():
+        return source
+    problems: list[TengenError] = []
+    for path in [*list_checkpoints(source), *list_checkpoints(source / CHECKPOINTS)]:
+        try:
+            load_checkpoint(path)
+            return path
+        except TengenError as error:
+            problems.append(error)
+    raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
 
 
 def sweep(folder: Path) -> list[Path]:

@@ -1,45 +1,43 @@
-"""How well a network plays: batched games between agents, and returns in single-player environments.
+"""`tengen evaluate`: how well a run plays, as returns in single-player environments and as games against an opponent.
 
 An agent maps (observations, infos of a vector environment) to actions for all games. Everything else of an evaluation
-(who plays which colour, how often) is in `play_games`.
+(who plays which colour, how often) is in `play_games` and `evaluate`.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import InvalidConfig
 from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchSearch
 from engine.search.roots import RootBatch
-from trainer.config import TrainConfig
+from trainer.actor import make_actor
+from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from trainer.config import KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv
+from trainer.selfplay import make_env
 
 Agent = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.int32]]
+"""(observations [G, ...], infos) of a vector environment -> one action per game, int32[G]."""
 
 
 class SearchAgent:
     """Plays the search's choice without exploration noise."""
 
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        config: TrainConfig,
-        *,
-        num_games: int,
-        num_actions: int,
-        num_simulations: int,
-        seed: int = 0,
-    ) -> None:
-        search = dataclasses.replace(config.search, num_simulations=num_simulations, dirichlet_fraction=0.0)
+    def __init__(self, evaluator: Evaluator, config: TrainConfig, *, num_games: int, num_actions: int) -> None:
+        """For up to `num_games` games at once, with the simulations of `config.search`."""
+        search = dataclasses.replace(config.search, dirichlet_fraction=0.0)
         self._search = BatchSearch(evaluator, batch_size=num_games, num_actions=num_actions, config=search)
         self._pass_action = num_actions - 1 if config.is_go else -1
-        self._rng = np.random.default_rng(seed)
 
     def __call__(self, observations: NDArray[np.float32], infos: dict[str, Any]) -> NDArray[np.int32]:
         roots = RootBatch(
@@ -50,13 +48,14 @@ class SearchAgent:
             pass_pass_values=infos.get("pass_pass_values"),
             pass_action=self._pass_action,
         )
-        return self._search.run(roots, rng=self._rng, gumbel_scale=0.0).action
+        return self._search.run(roots, rng=np.random.default_rng(0), gumbel_scale=0.0).action
 
 
 class RandomAgent:
     """Any legal action; in Go it passes only when nothing else is left."""
 
     def __init__(self, *, avoid_last: bool, seed: int = 0) -> None:
+        """`avoid_last`: the last action is a pass."""
         self._avoid_last = avoid_last
         self._rng = np.random.default_rng(seed)
 
@@ -82,12 +81,19 @@ class GameResults:
 
 
 def play_games(
-    env: TrainerVectorEnv, first: Agent, second: Agent | None = None, *, options: dict[str, Any] | None = None
+    env: TrainerVectorEnv,
+    first: Agent,
+    second: Agent | None = None,
+    *,
+    options: dict[str, Any] | None = None,
+    seed: int = 0,
 ) -> GameResults:
-    """Plays one game in every slot of `env`: `first` moves where `to_play` is +1, `second` (if any) elsewhere."""
+    """Plays one game in every slot of `env`: `first` moves where `to_play` is +1, `second` (if any) elsewhere.
+
+    `options` go to every reset; `seed` seeds the environment's own randomness.
+    """
     games = env.num_envs
-    everyone = np.ones(games, bool)
-    observations, infos = env.reset(seed=0, options={"reset_mask": everyone} | (options or {}))
+    observations, infos = env.reset(seed=seed, options={"reset_mask": np.ones(games, bool)} | (options or {}))
     done = np.zeros(games, bool)
     returns, lengths = np.zeros(games, np.float32), np.zeros(games, np.int32)
     first_actions: NDArray[np.int32] | None = None
@@ -105,10 +111,101 @@ def play_games(
         over = (terminated | truncated) & ~done
         if has_scores:
             scores[over] = infos["scores"][over]
-        done |= over
-        if over.any():  # finished slots go on with idle games that nobody counts
-            observations, infos = env.reset(options={"reset_mask": terminated | truncated} | (options or {}))
+        done |= over  # nothing that their slots still do counts
     assert first_actions is not None
     return GameResults(
         returns=returns, scores=scores if has_scores else None, first_actions=first_actions, lengths=lengths
     )
+
+
+def evaluate(
+    checkpoint: Checkpoint,
+    *,
+    games: int,
+    num_simulations: int | None = None,
+    opponent: Agent | None = None,
+    komi: float | None = None,
+    seed: int = 0,
+) -> list[GameResults]:
+    """Plays `games` games with a checkpoint's averaged network, all at once and without noise.
+
+    One element for single-player environments; else two, of games / 2 each (rounded up): the network first, then
+    second, against `opponent` (default: a random mover). `num_simulations` defaults to the preset's; `komi` (Go) to
+    the middle of the preset's range. Raises `InvalidConfig` for settings out of range, and `ModelInvalid`.
+    """
+    if games < 1:
+        raise InvalidConfig(f"games {games!r} must be at least 1")
+    search = checkpoint.config.search
+    search = dataclasses.replace(search, num_simulations=num_simulations or search.num_simulations)
+    each = -(-games // 2) if search.two_player else games
+    config = dataclasses.replace(
+        checkpoint.config,
+        search=search,
+        selfplay=dataclasses.replace(checkpoint.config.selfplay, num_games=each),
+    )
+    env = make_env(config, num_envs=each)
+    actor = make_actor(checkpoint.averaged_network(), config, num_actions=env.num_actions, device="cpu")
+    agent = SearchAgent(actor.evaluator, config, num_games=each, num_actions=env.num_actions)
+    if not env.two_player:
+        return [play_games(env, agent, seed=seed)]
+    options = {"komi": _middle_komi(config) if komi is None else komi} if config.is_go else None
+    other = opponent or RandomAgent(avoid_last=config.is_go, seed=seed)
+    return [
+        play_games(env, agent, other, options=options, seed=seed),
+        play_games(env, other, agent, options=options, seed=seed),
+    ]
+
+
+def _middle_komi(config: TrainConfig) -> float:
+    """The half point nearest to the middle of the trained range, where no game is a draw."""
+    middle = (config.env.komi_low + config.env.komi_high) / 2
+    return float(np.floor(middle)) + KOMI_STEP
+
+
+def describe_results(results: list[GameResults]) -> list[str]:
+    """One line for each element of what `evaluate` returns."""
+    if len(results) == 1:
+        returns = results[0].returns
+        spread = returns.std() / max(len(returns), 1) ** 0.5
+        low, high = returns.min(), returns.max()
+        return [f"mean return {returns.mean():.1f} +- {spread:.1f} over {len(returns)} games, {low:g} to {high:g}"]
+    lines = []
+    for seat, sign, result in zip(("first", "second"), (1, -1), results, strict=True):
+        wins, draws, losses = ((result.returns * sign == outcome).sum() for outcome in (1, 0, -1))
+        line = f"as {seat} player: {wins} wins, {draws} draws, {losses} losses"
+        if result.scores is not None:
+            line += f"; mean score {(result.scores * sign).mean():+.1f} points for the network"
+        lines.append(line)
+    return lines
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="tengen evaluate",
+        description="Play with a run's newest network: mean return of one player, or games against a random mover.",
+    )
+    parser.add_argument("checkpoint", type=Path, help="a run's folder (its newest checkpoint), or one checkpoint")
+    parser.add_argument("--games", type=int, default=100, help="default: 100; of two players, half as each")
+    parser.add_argument("--simulations", type=int, help="default: those of the preset")
+    parser.add_argument("--komi", type=float, help="Go; default: the middle of the preset's range")
+    parser.add_argument("--seed", type=int, default=0, help="of the environment and the random mover (default: 0)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `tengen evaluate`; returns the exit status."""
+    arguments = make_parser().parse_args(argv)
+    path = find_checkpoint(arguments.checkpoint)
+    checkpoint = load_checkpoint(path)
+    results = evaluate(
+        checkpoint,
+        games=arguments.games,
+        num_simulations=arguments.simulations,
+        komi=arguments.komi,
+        seed=arguments.seed,
+    )
+    simulations = arguments.simulations or checkpoint.config.search.num_simulations
+    print(f"{path}: {checkpoint.config.env.id}, {simulations} simulations")
+    print("\n".join(describe_results(results)))
+    return 0

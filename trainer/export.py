@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from engine import __version__
-from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenError
+from engine.errors import InvalidConfig
 from engine.go.features import FEATURE_VERSION
 from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.model.folder import MANIFEST, load_model, read_folder
@@ -34,10 +34,10 @@ from engine.model.manifest import (
 )
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.agreement import Agreement, check_agreement, feature_variant
-from trainer.checkpoint import STATE, Checkpoint, list_checkpoints, load_checkpoint
+from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.diagnosis.certificate import CERTIFICATE, check_identity, read_certificate, weights_digest
 from trainer.model_card import model_card
-from trainer.network import ACTION_PLANES, Network, make_network
+from trainer.network import ACTION_PLANES, Network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
 from trainer.run_facts import read_curve, thin, training_facts
 
@@ -84,7 +84,7 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     _check_place(output, replace=settings.replace)
     path = find_checkpoint(source)
     checkpoint = load_checkpoint(path)
-    network = averaged_network(checkpoint, path)
+    network = checkpoint.averaged_network()
     files = OnnxExporter(network).export()
     manifest = _manifest(name, checkpoint, network, files, settings)
     curve = read_curve(path.parent.parent / CURVE)
@@ -109,33 +109,6 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return manifest
-
-
-def find_checkpoint(source: Path) -> Path:
-    """The checkpoint `source`, or the newest whole one of the run `source`. Raises `ModelNotFound`."""
-    if (source / STATE).is_file():
-        return source
-    problems: list[TengenError] = []
-    for path in [*list_checkpoints(source), *list_checkpoints(source / "checkpoints")]:
-        try:
-            load_checkpoint(path)
-            return path
-        except TengenError as error:
-            problems.append(error)
-    raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
-
-
-def averaged_network(checkpoint: Checkpoint, path: Path) -> Network:
-    """The averaged network of `checkpoint`; `path` is for messages. Raises `ModelInvalid`."""
-    network = make_network(checkpoint.config.network)
-    try:
-        network.load_state_dict(checkpoint.averaged_weights)
-    except RuntimeError as error:
-        first, *details = str(error).splitlines()
-        raise ModelInvalid(
-            f"{path} does not hold the weights of its network: {(details or [first])[0].strip()}"
-        ) from error
-    return network.eval()
 
 
 def _check_place(output: Path, *, replace: bool) -> None:

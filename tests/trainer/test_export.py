@@ -18,9 +18,9 @@ from engine.model.folder import load_model, read_folder
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer import export
 from trainer.agreement import TOLERANCE, check_agreement, random_games
-from trainer.checkpoint import Checkpoint, save_checkpoint
+from trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from trainer.config import load_config
-from trainer.export import ExportSettings, export_model, find_checkpoint
+from trainer.export import ExportSettings, export_model
 from trainer.network import Network, make_network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
 from trainer.run_facts import read_curve, thin, train_command

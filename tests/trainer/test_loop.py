@@ -37,7 +37,7 @@ def miniature(preset: str, *more: str) -> TrainConfig:
     return load_config(preset, MINIATURE + go + list(more))
 
 
-def stop_after(iterations: int):  # noqa: ANN201
+def stop_after(iterations: int):
     """A `should_stop` that ends a run after so many iterations."""
     count = iter(range(1, 1000))
     return lambda: next(count) >= iterations
@@ -86,7 +86,9 @@ def test_every_preset_trains_a_few_steps(tmp_path: Path, preset: str) -> None:
     run = run_in(tmp_path, config, 2)
     assert run.learner.step_count >= 2
     assert all(torch.isfinite(t).all() for t in run.learner.state().values())
-    assert not torch.equal(before["averaged." + _some_weight(run)], run.learner.state()["averaged." + _some_weight(run)])
+    assert not torch.equal(
+        before["averaged." + _some_weight(run)], run.learner.state()["averaged." + _some_weight(run)]
+    )
 
 
 def _some_weight(run: Run) -> str:

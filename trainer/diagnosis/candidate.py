@@ -15,11 +15,10 @@ from engine.model.contract import Evaluator
 from engine.model.folder import MANIFEST, ModelFolder, load_model, read_folder
 from engine.model.manifest import ModelManifest
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer.checkpoint import load_checkpoint, unpack_games
+from trainer.checkpoint import find_checkpoint, load_checkpoint, unpack_games
 from trainer.config import EnvConfig, TrainConfig, config_from_dict
 from trainer.diagnosis.certificate import weights_digest
 from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, Subject
-from trainer.export import averaged_network, find_checkpoint
 from trainer.network import GoNetwork
 from trainer.record import GameRecord
 from trainer.torch_evaluator import TorchEvaluator
@@ -61,7 +60,7 @@ def open_candidate(source: str) -> Candidate:
 def _from_checkpoint(source: Path) -> Candidate:
     path = find_checkpoint(source)
     checkpoint = load_checkpoint(path)
-    network = averaged_network(checkpoint, path)
+    network = checkpoint.averaged_network()
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"{source} learned {checkpoint.config.env.id}: only models of Go can be diagnosed")
     return Candidate(
