@@ -37,7 +37,7 @@ class DiagnoseSettings:
     windows: int = 1000
     """Positions from which moves are imagined."""
     games: int = 64
-    """Games that are played anew where there are no held-out ones."""
+    """The newest so many held-out games, or as many that are played anew where there are none."""
     sizes: tuple[int, ...] | None = None
     """Board sizes never trained; None: the two odd or even ones above the largest that was."""
     size_games: int = 16
@@ -96,7 +96,7 @@ class Diagnosis:
     def _games(self) -> tuple[list[GameRecord], str]:
         """The games to draw positions from, and where they come from."""
         if self._candidate.held_out:
-            return self._candidate.held_out, "held out of training"
+            return self._candidate.held_out[-self._settings.games :], "held out of training"
         return self._play(self._candidate.config.env.size, self._settings.games, None), "self-play"
 
     def _play(self, size: int, count: int, num_simulations: int | None) -> list[GameRecord]:
@@ -155,7 +155,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--steps", type=_count, default=defaults.steps, help="imagined moves (default: %(default)s)")
     parser.add_argument("--windows", type=_count, default=defaults.windows, help="positions (default: %(default)s)")
-    parser.add_argument("--games", type=_count, default=defaults.games, help="games to play if none are held out")
+    parser.add_argument("--games", type=_count, default=defaults.games, help="newest held-out games, or games to play")
     parser.add_argument(
         "--sizes", type=_numbers, metavar="7,9", help="board sizes never trained; none: '' (default: two)"
     )

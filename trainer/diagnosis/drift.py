@@ -22,6 +22,8 @@ from trainer.windows import WindowBuilder, Windows
 
 SOURCES: Final = ("imagined", "fresh", "still")
 WINDOWS_AT_ONCE: Final = 256
+OPEN_VALUE: Final = 0.8
+"""A window is open if the value at its start is nearer to 0: elsewhere the game is decided, and most moves will do."""
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -96,7 +98,7 @@ def measure_windows(subject: Subject, windows: Windows) -> Measurements:
     return Measurements(
         values={source: _stack(rows, 0) for source, rows in judged.items()},
         weights={source: _stack(rows, 1) for source, rows in judged.items()},
-        slices=find_slices(windows),
+        slices=find_slices(windows, start),
     )
 
 
@@ -142,8 +144,9 @@ def _judge_board(prediction: Prediction, truth: Truth, alive: Floats) -> dict[st
     return found
 
 
-def find_slices(windows: Windows) -> dict[str, Mask]:
-    """What happened between the start of a window and each of its steps, [K + 1, B] by name."""
+def find_slices(windows: Windows, start: Prediction) -> dict[str, Mask]:
+    """What happened between the start of a window and each of its steps, and what the model thought of its `start`;
+    [K + 1, B] by name."""
     go = windows.go
     assert go is not None
     board = go.board.numpy().transpose(1, 0, 2)
@@ -159,7 +162,9 @@ def find_slices(windows: Windows) -> dict[str, Mask]:
         "ko": np.logical_or.accumulate(banned & alive),
         "pass": np.logical_or.accumulate(passed),
     }
-    return {"all": np.ones_like(taken), **slices, "quiet": ~np.logical_or.reduce(list(slices.values()))}
+    quiet = ~np.logical_or.reduce(list(slices.values()))
+    is_open = np.broadcast_to(np.abs(start.value) < OPEN_VALUE, taken.shape)
+    return {"all": np.ones_like(taken), **slices, "quiet": quiet, "open": is_open}
 
 
 def _truths(windows: Windows) -> Iterator[Truth]:

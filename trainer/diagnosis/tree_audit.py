@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from engine.search.config import SearchConfig
 from engine.search.roots import RootBatch
 from engine.search.tree import EXPANDED, NO_ACTION, ROOT, Tree
 from trainer.diagnosis.positions import Position, replay_to
+
+LOOKS_AT_ONCE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +106,13 @@ def _value_errors(evaluator: Evaluator, tree: Tree, replay: Replay) -> NDArray[n
     finished = replay.boards.finished.reshape(used.shape)
     compared = used & replay.legal & ~replay.over & ~finished & (tree.status == EXPANDED)
     observations = replay.boards.observe()[compared.ravel()]
-    slots = np.arange(len(observations), dtype=np.int32)  # the search is over, its hidden states may go
+    fresh = np.zeros(len(observations), np.float32)
+    for begin in range(0, len(fresh), LOOKS_AT_ONCE):
+        part = observations[begin : begin + LOOKS_AT_ONCE]
+        slots = np.arange(len(part), dtype=np.int32)  # the search is over, its hidden states may go
+        fresh[begin : begin + len(part)] = evaluator.initial(part, slots).value
     errors = np.full(used.shape, np.nan, np.float32)
-    errors[compared] = np.abs(evaluator.initial(observations, slots).value - tree.raw_value[compared])
+    errors[compared] = np.abs(fresh - tree.raw_value[compared])
     return errors
 
 
