@@ -129,9 +129,8 @@ def komi_table(sweep: Mapping[str, Any]) -> Table:
         note += f", the score {_turns(sweep['score_turns_at'])}"
     if sweep["score_at_turn"]:
         note += f" (where the value turns it is {sweep['score_at_turn'][0]:+.1f})"
-    note += f". It rises with komi {sweep['rises']} times" + (
-        f", by {sweep['largest_rise']:.3f} at most." if sweep["rises"] else ": monotone."
-    )
+    rises = f"rises with komi {sweep['rises']} times, by up to {sweep['largest_rise']:.3f}"
+    note += f". It {rises if sweep['rises'] else 'never rises with komi'}."
     title = f"The empty {sweep['size']}x{sweep['size']} board over komi"
     return Table(title=title, header=["komi", "value", "score"], rows=rows, note=note)
 
@@ -195,7 +194,7 @@ def print_tables(tables: Sequence[Table], console: Console) -> None:
     """Drawn on a terminal, aligned plain text elsewhere."""
     for table in tables:
         if console.is_terminal:
-            console.print(_drawn(table), "")
+            console.print(f"[bold]{table.title}[/bold]", _drawn(table), *filter(None, [table.note]), "", sep="\n")
         else:
             console.print(to_text(table), soft_wrap=True, markup=False, highlight=False)
 
@@ -224,9 +223,9 @@ def to_markdown(table: Table) -> str:
 
 
 def _drawn(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, caption=table.note or None, title_justify="left", caption_justify="left")
+    drawn = RichTable()
     for index, heading in enumerate(table.header):
-        drawn.add_column(heading, justify="left" if index == 0 else "right")
+        drawn.add_column(heading, justify="left" if index == 0 else "right", no_wrap=index == 0)
     for row in table.rows:
         drawn.add_row(*row)
     return drawn
