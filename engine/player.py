@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.analysis import Analysis
+from engine.decision import RESIGN, Decision
 from engine.errors import EvaluationError, ModelError
 from engine.final_score import FinalScore, dead_stones, estimated_score, exact_score, has_exact_score
 from engine.go.position import Position
@@ -26,15 +26,11 @@ from engine.model_source import CatalogModels, ModelSource
 from engine.resignation import Resignation
 from engine.search.clock import GameClock
 from engine.search.limits import Limits
-from engine.search.result import SearchResult
 from engine.searchers import BackgroundLoad, SearcherPool
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 
 __all__ = ["DEFAULT_KOMI", "DEFAULT_SIZE", "RESIGN", "Analysis", "Decision", "FinalScore", "Player"]
-
-RESIGN: Final = -1
-"""The action of a `Decision` that gives the game up."""
 
 DEFAULT_SIZE: Final = 9
 DEFAULT_KOMI: Final = 7.0
@@ -43,24 +39,6 @@ _ONE_LOOK: Final = Limits(visits=1)
 """The network's bare judgement."""
 _FORCED: Final = Limits(visits=2)
 """Where only one action is left: its value, which is exact for a pass that ends the game."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What the engine does on its turn."""
-
-    action: int
-    """A legal action, PASS (= size * size) or `RESIGN`."""
-    color: int
-    """Who does it."""
-    result: SearchResult
-    """The search behind it. Its `best_action` is `action`, or, before a resignation, what would have been played."""
-    winrate: float
-    """The search's judgement for `color`, in [0, 1]."""
-    budget_s: float
-    """Seconds that the search was allowed; infinite where only visits limited it."""
-    elapsed_s: float
-    """Seconds from the call to the decision, loading of the model included."""
 
 
 class Player:
@@ -308,7 +286,7 @@ class Player:
         self._pool.load(self._settings.model, self._position.size)  # the budget starts when the network is there
         turn = Turn.of(self._position.copy(), color, may_pass=not (cleanup and self._sees_dead_enemies(color)))
         limits = _FORCED if turn.is_settled else limits or self._limits(turn)
-        with self._start(turn, _ONE_LOOK if self._is_aborted else limits) as analysis:
+        with self._start(turn, _ONE_LOOK if self._is_aborted else limits, goes_on=True) as analysis:
             if self._is_aborted:
                 analysis.stop()
             if on_search is not None:
@@ -330,7 +308,8 @@ class Player:
         position = turn.position
         num_stones = int(np.count_nonzero(position.stones))
         time_s = self.clock.budget_s(turn.color, size=position.size, num_stones=num_stones)
-        return Limits(time_s=time_s, visits=self._settings.visits, early_stop=True)
+        settings = self._settings
+        return Limits(time_s=time_s, visits=settings.visits, playouts=settings.playouts, early_stop=True)
 
     def _resigns(self, turn: Turn, winrate: float) -> bool:
         """Takes note of the turn. When the game is over, its score speaks."""
@@ -349,20 +328,28 @@ class Player:
         ownership = self._start(Turn.of(position, position.to_play), _ONE_LOOK).wait().ownership
         return None if ownership is None else ownership.reshape(-1)
 
-    def _start(self, turn: Turn, limits: Limits) -> Analysis:
-        """The player's own search; the one before it has ended then."""
+    def _start(self, turn: Turn, limits: Limits, *, goes_on: bool = False) -> Analysis:
+        """The player's own search; the one before it has ended then, and `goes_on` keeps what is of use of it."""
         self._end_analysis()
-        analysis = self._search(turn, limits)
+        analysis = self._search(turn, limits, goes_on=goes_on)
         with self._lock:
             self._analysis = analysis
         return analysis
 
-    def _search(self, turn: Turn, limits: Limits, *, model: str | None = None, seed: int | None = None) -> Analysis:
+    def _search(
+        self,
+        turn: Turn,
+        limits: Limits,
+        *,
+        model: str | None = None,
+        seed: int | None = None,
+        goes_on: bool = False,
+    ) -> Analysis:
         if seed is None:
             with self._lock:
                 seed = int(self._seeds.integers(2**63))
         model = self._settings.model if model is None else model
-        return self._pool.start(turn, limits, model=model, seed=seed, settings=self._settings)
+        return self._pool.start(turn, limits, model=model, seed=seed, settings=self._settings, goes_on=goes_on)
 
     def _end_analysis(self) -> None:
         """Ends the player's own search, if one runs; what became of it is of no interest any more."""

@@ -50,6 +50,7 @@ class Searcher:
         """Whether someone is about to start a search."""
         self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
         self._handle: SearchHandle | None = None
+        self._turn: Turn | None = None
         self._search = Search(
             evaluator,
             num_actions=size * size + 1,
@@ -63,11 +64,24 @@ class Searcher:
         """Whether another search may start."""
         return not self.is_taken and (self._handle is None or self._handle.is_finished)
 
-    def start(self, turn: Turn, limits: Limits, *, seed: int, settings: PlayerSettings) -> SearchHandle:
-        """Starts to search; blocks for the evaluation of the root. Raises `EvaluationError`."""
-        algorithm = settings.resolve_algorithm(limits.visits)
-        config = SearchConfig(algorithm=algorithm, num_considered=considered_actions(limits.visits))
-        self._handle = self._search.start(turn.root(self._variant), limits, seed=seed, config=config)
+    def path_to(self, turn: Turn) -> tuple[int, ...] | None:
+        """The moves from the turn searched last to this one, if that search is of use for it."""
+        return None if self._turn is None else turn.path_from(self._turn)
+
+    def start(
+        self, turn: Turn, limits: Limits, *, seed: int, settings: PlayerSettings, goes_on: bool = False
+    ) -> SearchHandle:
+        """Starts to search; blocks for the evaluation of the root. Raises `EvaluationError`.
+
+        `goes_on`: from what the search before found, where it is of use.
+        """
+        path = self.path_to(turn) if goes_on else None
+        self._turn = None
+        visits = limits.max_simulations + 1 if limits.counts_simulations else None
+        algorithm = settings.resolve_algorithm(visits)
+        config = SearchConfig(algorithm=algorithm, num_considered=considered_actions(visits))
+        self._handle = self._search.start(turn.root(self._variant), limits, seed=seed, config=config, path=path)
+        self._turn = turn
         return self._handle
 
     def stop(self) -> None:
@@ -106,14 +120,25 @@ class SearcherPool:
         self._searchers: list[tuple[Key, Searcher]] = []
         self._is_closed = False
 
-    def start(self, turn: Turn, limits: Limits, *, model: str | None, seed: int, settings: PlayerSettings) -> Analysis:
+    def start(
+        self,
+        turn: Turn,
+        limits: Limits,
+        *,
+        model: str | None,
+        seed: int,
+        settings: PlayerSettings,
+        goes_on: bool = False,
+    ) -> Analysis:
         """Starts to search `turn` with `model` (None: the best one for the board size); loads it if need be.
 
-        Raises `ModelError`, `UnsupportedBoardSize`, `EvaluationError`.
+        `goes_on`: from what an earlier search of the same game found, if that searcher is free. Raises `ModelError`,
+        `UnsupportedBoardSize`, `EvaluationError`.
         """
-        searcher = self._take(model, turn.position.size)
+        goes_on = goes_on and settings.reuse_tree
+        searcher = self._take(model, turn, goes_on=goes_on)
         try:
-            handle = searcher.start(turn, limits, seed=seed, settings=settings)
+            handle = searcher.start(turn, limits, seed=seed, settings=settings, goes_on=goes_on)
         finally:
             searcher.is_taken = False
         return Analysis(handle, turn, model=searcher.manifest.identity, seed=seed)
@@ -143,15 +168,17 @@ class SearcherPool:
         for searcher in searchers:
             searcher.stop()
 
-    def _take(self, model: str | None, size: int) -> Searcher:
+    def _take(self, model: str | None, turn: Turn, *, goes_on: bool) -> Searcher:
         """A free searcher, marked as taken. Waits while another thread loads the same."""
+        size = turn.position.size
+        last = turn if goes_on else None
         manifest = self.models.find(model, size)
         key = (manifest.identity, size)
-        free = self._take_free(key)
+        free = self._take_free(key, last)
         if free is not None:
             return free
         with self._building_lock(key):
-            free = self._take_free(key)
+            free = self._take_free(key, last)
             return free if free is not None else self._build(key, model, manifest, is_taken=True)
 
     def _building_lock(self, key: Key) -> threading.Lock:
@@ -162,15 +189,18 @@ class SearcherPool:
         with self._lock:
             return any(known == key for known, _ in self._searchers)
 
-    def _take_free(self, key: Key) -> Searcher | None:
+    def _take_free(self, key: Key, turn: Turn | None) -> Searcher | None:
+        """A free searcher; rather one whose last search is of use for `turn`."""
         with self._lock:
-            for entry in self._searchers:
-                if entry[0] == key and entry[1].is_free:
-                    entry[1].is_taken = True
-                    self._searchers.remove(entry)
-                    self._searchers.append(entry)  # the one used last is dropped last
-                    return entry[1]
-        return None
+            free = [entry for entry in self._searchers if entry[0] == key and entry[1].is_free]
+            if not free:
+                return None
+            useful = [entry for entry in free if turn is not None and entry[1].path_to(turn) is not None]
+            entry = (useful or free)[0]
+            entry[1].is_taken = True
+            self._searchers.remove(entry)
+            self._searchers.append(entry)  # the one used last is dropped last
+            return entry[1]
 
     def _build(self, key: Key, model: str | None, manifest: ModelManifest, *, is_taken: bool) -> Searcher:
         identity, size = key

@@ -33,13 +33,17 @@ class PlayerSettings:
     gumbel_visits: int = 64
     """Most visits for which "auto" takes the Gumbel search."""
     time_s: float | None = None
-    """Seconds a move when the controller sets no time; None: 1 s, or no limit of its own where `visits` is set."""
+    """Seconds a move when the controller sets no time; None: 1 s, or no limit of its own where simulations are."""
     visits: int | None = None
-    """Visits a move, whatever the clock says; None: no limit."""
+    """Visits a move, whatever the clock says, those kept of the search before included; None: no limit."""
+    playouts: int | None = None
+    """New simulations a move, not counting what is kept of the search before; None: no limit."""
     max_time_s: float = 60.0
     """Never think longer about a move, whatever the clock allows."""
     lag_buffer_s: float = 0.2
     """Time kept back for the way between controller and engine; see `engine.search.clock`."""
+    reuse_tree: bool = True
+    """Whether a move's search goes on from what the one before found; PUCT only."""
     resign: bool = True
     """Whether the engine may resign."""
     resign_winrate: float = 0.05
@@ -69,6 +73,7 @@ class PlayerSettings:
             ("threads", 0),
             ("gumbel_visits", 0),
             ("visits", 1),
+            ("playouts", 1),
             ("resign_turns", 1),
             ("max_memory_mib", 16),
             ("concurrent_searches", 1),
@@ -87,7 +92,8 @@ class PlayerSettings:
         """Seconds a move when the controller sets no time, resolved."""
         if self.time_s is not None:
             return min(self.time_s, self.max_time_s)
-        return self.max_time_s if self.visits is not None else min(DEFAULT_TIME_S, self.max_time_s)
+        counts = self.visits is not None or self.playouts is not None
+        return self.max_time_s if counts else min(DEFAULT_TIME_S, self.max_time_s)
 
     def resolve_algorithm(self, visits: int | None) -> Literal["puct", "gumbel"]:
         """The search algorithm for a search of at most `visits` visits (None: unlimited)."""

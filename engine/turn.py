@@ -30,6 +30,8 @@ from engine.search.roots import RootBatch
 if TYPE_CHECKING:
     from engine.search.search import SearchResult
 
+MOST_PLIES_KEPT: Final = 2
+"""A search goes on after so many plies; later its imagination has drifted too far from the board."""
 LOST_WINRATE: Final = 0.02
 """A move is judged lost below this: not worth playing on for."""
 
@@ -117,6 +119,24 @@ class Turn:
             pass_action=self.pass_action,
         )
 
+    def path_from(self, earlier: Turn) -> tuple[int, ...] | None:
+        """The moves that lead from `earlier` to this turn, if what was found there is of use here; else None.
+
+        At most MOST_PLIES_KEPT, by the players in turn, of the same game under the same rules and komi. None as well
+        where only the pass is left to choose here.
+        """
+        now, before = self.position, earlier.position
+        if self.is_settled or _conditions(self) != _conditions(earlier):
+            return None
+        known = len(before.moves)
+        path = now.moves[known:]
+        if now.moves[:known] != before.moves or len(path) > MOST_PLIES_KEPT:
+            return None
+        colors = [*(move.color for move in path), self.color]
+        if any(color != (earlier.color if ply % 2 == 0 else -earlier.color) for ply, color in enumerate(colors)):
+            return None
+        return tuple(move.action for move in path)
+
     def choose(self, result: SearchResult) -> int:
         """The action to play after a search with `result`: legal, and by the rules of this module."""
         action = int(result.best_action)
@@ -138,6 +158,13 @@ class Turn:
             return None
         order = np.lexsort((result.prior[points], result.visits[points]))
         return int(points[order[-1]])
+
+
+def _conditions(turn: Turn) -> tuple[object, ...]:
+    """What must be the same for two turns to be of one game; the moves aside."""
+    position, setup = turn.position, turn.position.setup
+    stones = setup.black, setup.white, setup.handicap
+    return position.size, position.rules, position.effective_komi, stones, turn.standing is None
 
 
 def _last_was_pass(position: Position) -> bool:

@@ -54,6 +54,7 @@ def _backup(tree: Tree, formula: Formula, b: int, leaf: int) -> None:
         tree.node_visits[b, node] += 1
         tree.virtual_visits[b, node] -= 1
         tree.value_sum[b, node] += value
+        tree.value_squares[b, node] += value * value
         if node == ROOT:
             return
         q = tree.reward[b, node] + formula.discount * tree.value_sum[b, node] / tree.node_visits[b, node]

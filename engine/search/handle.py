@@ -36,12 +36,15 @@ class SearchHandle:
         limits: Limits,
         clock: Callable[[], float],
         started_s: float,
+        carried_visits: int = 0,
     ) -> None:
+        limits = limits.less(carried_visits)
         self._evaluator = evaluator
         self._tree = tree
         self._output = output
         self._choice = choice
         self._formula = choice.config.formula(pass_action=choice.roots.pass_action)
+        self._carried_visits = carried_visits
         self._winning_action = int(choice.winning_actions()[0])
         self._clock = clock
         self._started_s = started_s
@@ -78,6 +81,11 @@ class SearchHandle:
         self._running = threads
         for index in range(threads):
             threading.Thread(target=self._work, name=f"search-{index}", daemon=True).start()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an error ended the search; the tree may then hold simulations that never end."""
+        return self._error is not None
 
     @property
     def is_finished(self) -> bool:
@@ -119,6 +127,7 @@ class SearchHandle:
             raw_value=float(output.value[0]),
             best_action=self._best_action(statistics),
             total_visits=total_visits,
+            carried_visits=self._carried_visits,
             evaluations=evaluations,
             elapsed_s=self._clock() - self._started_s,
             stop_reason=stop_reason,

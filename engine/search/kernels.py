@@ -253,6 +253,7 @@ def _create(tree: Tree, formula: Formula, b: int, node: int, action: int) -> int
     tree.node_visits[b, child] = 0
     tree.virtual_visits[b, child] = 0
     tree.value_sum[b, child] = 0.0
+    tree.value_squares[b, child] = 0.0
     tree.raw_value[b, child] = 0.0
     outcome = _exact_value(tree, formula, b, node, action)
     is_known = not math.isnan(outcome)
@@ -299,7 +300,6 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
     Writes `descents.leaf[begin:end]` and the rows begin, begin + 1, ... of the other arrays of `descents`, one for each
     leaf that needs the network. Returns the number of those rows.
     """
-    num_nodes = tree.node_visits.shape[1]
     visited = np.empty(tree.children_index.shape[2], np.int32)
     gains = np.empty(tree.children_index.shape[2], np.float64)
     row = begin
@@ -311,10 +311,10 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
         descents.leaf[b] = leaf
         if leaf != NO_LEAF and tree.status[b, leaf] == PENDING:
             parent = tree.parent[b, leaf]
-            descents.parent_slots[row] = b * num_nodes + parent
+            descents.parent_slots[row] = tree.slots[b, parent]
             descents.actions[row] = tree.action_from_parent[b, leaf]
             descents.to_play[row] = tree.to_play[b, parent]
-            descents.child_slots[row] = b * num_nodes + leaf
+            descents.child_slots[row] = tree.slots[b, leaf]
             descents.tree_index[row] = b
             row += 1
     return row - begin

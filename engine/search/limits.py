@@ -6,7 +6,7 @@ Knows numbers only: no clock is read here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -29,9 +29,10 @@ class Limits:
     time_s: float | None = None
     """Seconds from the start of the search; the evaluations under way then are still awaited. >= 0."""
     visits: int | None = None
-    """Visits of the root, its own evaluation included: 1 asks for the network's bare policy. >= 1."""
+    """Visits of the root, its own evaluation and those kept from an earlier search included: 1 asks for the network's
+    bare policy. >= 1."""
     playouts: int | None = None
-    """Simulations, the evaluation of the root not included. >= 0."""
+    """Simulations of this search, the evaluation of the root not included. >= 0."""
     early_stop: bool = False
     """End as soon as the choice is made (StopReason.ONLY_MOVE, DECIDED); for playing, not for analysis."""
 
@@ -49,6 +50,10 @@ class Limits:
         """Most simulations after the root's evaluation."""
         visits = MAX_SIMULATIONS if self.visits is None else self.visits - 1
         return min(visits, MAX_SIMULATIONS if self.playouts is None else self.playouts, MAX_SIMULATIONS)
+
+    def less(self, visits: int) -> Limits:
+        """The limits where `visits` have been made already, by an earlier search."""
+        return self if self.visits is None else replace(self, visits=max(1, self.visits - visits))
 
     @property
     def counts_simulations(self) -> bool:

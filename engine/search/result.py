@@ -52,8 +52,10 @@ class SearchResult:
     """The choice; always legal."""
     total_visits: int
     """Visits of the root, its own evaluation included; at least 1."""
+    carried_visits: int = 0
+    """Of these, those that an earlier search made (see `Search.start`)."""
     evaluations: int
-    """Positions that the network has evaluated, the root included."""
+    """Positions that the network has evaluated in this search, the root included."""
     elapsed_s: float
     """Seconds since the start, or from start to end."""
     stop_reason: StopReason | None

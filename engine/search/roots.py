@@ -76,6 +76,7 @@ def set_roots(
     tree.node_visits[trees, ROOT] = 1
     tree.virtual_visits[trees, ROOT] = 0
     tree.value_sum[trees, ROOT] = value
+    tree.value_squares[trees, ROOT] = value * value
     tree.raw_value[trees, ROOT] = value
     tree.reward[trees, ROOT] = 0.0
     tree.to_play[trees, ROOT] = roots.to_play
@@ -83,11 +84,17 @@ def set_roots(
     tree.parent[trees, ROOT] = NO_PARENT
     tree.action_from_parent[trees, ROOT] = NO_ACTION
     tree.children_index[trees, ROOT] = UNVISITED
-    tree.prior[trees, ROOT] = np.where(roots.legal_mask, np.maximum(prior, PRIOR_FLOOR), 0.0)
     tree.value_min[trees] = value
     tree.value_max[trees] = value
+    tree.considered_visits[trees] = 0
+    tree.base_visits[trees] = 0
+    set_rules(tree, roots, prior=prior, root_scores=root_scores)
+
+
+def set_rules(tree: Tree, roots: RootBatch, *, prior: NDArray[np.float32], root_scores: NDArray[np.float32]) -> None:
+    """What rules and network say of the actions of the first B roots; see `set_roots`."""
+    trees = slice(0, roots.size)
+    tree.prior[trees, ROOT] = np.where(roots.legal_mask, np.maximum(prior, PRIOR_FLOOR), 0.0)
     tree.root_scores[trees] = root_scores
     tree.terminal_values[trees] = np.nan if roots.terminal_values is None else roots.terminal_values
     tree.pass_pass_values[trees] = np.nan if roots.pass_pass_values is None else roots.pass_pass_values
-    tree.considered_visits[trees] = 0
-    tree.base_visits[trees] = 0

@@ -10,7 +10,7 @@ its own value again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,9 +22,10 @@ from engine.search.gumbel import root_scores
 from engine.search.handle import SearchHandle
 from engine.search.limits import Limits
 from engine.search.puct import add_dirichlet_noise
+from engine.search.reroot import add_root_evaluation, find_descendant, keep_subtree
 from engine.search.result import SearchResult, StopReason
-from engine.search.roots import RootBatch, masked_softmax, set_roots
-from engine.search.tree import allocate_tree
+from engine.search.roots import RootBatch, masked_softmax, set_roots, set_rules
+from engine.search.tree import ROOT, allocate_tree
 
 __all__ = ["Search", "SearchHandle", "SearchResult", "StopReason"]
 
@@ -59,12 +60,20 @@ class Search:
         self._handle: SearchHandle | None = None
 
     def start(
-        self, root: RootBatch, limits: Limits, *, seed: int = 0, config: SearchConfig | None = None
+        self,
+        root: RootBatch,
+        limits: Limits,
+        *,
+        seed: int = 0,
+        config: SearchConfig | None = None,
+        path: Sequence[int] | None = None,
     ) -> SearchHandle:
         """Evaluates the root (which blocks for one evaluation), then searches in the background.
 
-        `config` replaces the search's own for this position. `seed` is for the noise on the root prior, if any. Raises
-        what the evaluator raises; raises `RuntimeError` while another search of this object runs.
+        `config` replaces the search's own for this position. `seed` is for the noise on the root prior, if any. `path`:
+        the actions that led here from the root of the search before, in the same game; "puct" then keeps what that
+        search found behind them, without those actions of the root that `root` says are illegal or have a known
+        outcome. Raises what the evaluator raises; raises `RuntimeError` while another search of this object runs.
         """
         started_s = self._clock()
         if self._handle is not None and not self._handle.is_finished:
@@ -72,7 +81,9 @@ class Search:
         if root.legal_mask.shape != (1, self.num_actions):
             raise InvalidInput(f"root {root.legal_mask.shape}: expected one position of {self.num_actions} actions")
         config = config or self.config
-        output = self.evaluator.initial(root.observations, np.zeros(1, np.int32))
+        carried_visits = 0 if path is None else self._keep(root, config, path)
+        self._handle = None  # if the evaluation fails, there is no search before the next one
+        output = self.evaluator.initial(root.observations, self._tree.slots[0, :1])
         prior = masked_softmax(output.policy_logits, root.legal_mask)
         noisy_prior = prior
         if config.algorithm == "puct":
@@ -84,8 +95,12 @@ class Search:
                 rng=np.random.default_rng(seed),
             )
         scores = root_scores(output.policy_logits, root.legal_mask, np.zeros_like(output.policy_logits))
-        set_roots(self._tree, root, prior=noisy_prior, root_scores=scores, value=output.value)
-        self._handle = SearchHandle(
+        if carried_visits:
+            set_rules(self._tree, root, prior=noisy_prior, root_scores=scores)
+            add_root_evaluation(self._tree, float(output.value[0]))
+        else:
+            set_roots(self._tree, root, prior=noisy_prior, root_scores=scores, value=output.value)
+        handle = SearchHandle(
             self.evaluator,
             self._tree,
             output=output,
@@ -95,6 +110,17 @@ class Search:
             limits=limits,
             clock=self._clock,
             started_s=started_s,
+            carried_visits=carried_visits,
         )
-        self._handle.begin(self.threads)
-        return self._handle
+        self._handle = handle
+        handle.begin(self.threads)
+        return handle
+
+    def _keep(self, root: RootBatch, config: SearchConfig, path: Sequence[int]) -> int:
+        """Makes what lies behind `path` the tree, if that can be; returns the number of visits kept."""
+        if self._handle is None or self._handle.has_failed or config.algorithm != "puct":
+            return 0
+        node = find_descendant(self._tree, path, int(root.to_play[0]))
+        if node is None or not keep_subtree(self._tree, node, root, config.discount):
+            return 0
+        return int(self._tree.node_visits[0, ROOT])

@@ -1,9 +1,9 @@
 """The trees of a batch, as a structure of arrays: B trees of at most N nodes with A actions each.
 
 Knows how nodes are stored and named; knows nothing of formulas or networks. A node has no Python object: it is the pair
-(tree, node number), nodes are numbered in the order of their creation, and the hidden state of node n of tree b is slot
-b * N + n of the evaluator. The statistics of an edge are those of the node it leads to. Nothing is cleared between
-searches: creating a node initialises it.
+(tree, node number), and a parent has a smaller number than its children. The hidden state of node n of tree b is in the
+evaluator's slot `slots[b, n]`, one of b * N ... b * N + N - 1. The statistics of an edge are those of the node it leads
+to. Nothing is cleared between searches: creating a node initialises it, and expanding it its children.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Tree(NamedTuple):
     """[B, N] simulations through the node that are under way."""
     value_sum: NDArray[np.float64]
     """[B, N] sum of the values backed up; the node's value is `value_sum / node_visits`."""
+    value_squares: NDArray[np.float64]
+    """[B, N] sum of the squares of the values backed up; not for roots."""
     raw_value: NDArray[np.float32]
     """[B, N] the network's value; 0 in nodes whose value is known exactly (it is in `reward`)."""
     reward: NDArray[np.float32]
@@ -57,6 +59,8 @@ class Tree(NamedTuple):
     """[B, N, A] node reached by the action or UNVISITED."""
     prior: NDArray[np.float32]
     """[B, N, A] prior probability; exactly 0 where a root action is illegal, above 0 everywhere else."""
+    slots: NDArray[np.int32]
+    """[B, N] slot of each node's hidden state; of the nodes not in use, the free slots."""
     num_nodes: NDArray[np.int32]
     """[B] nodes in use."""
     value_min: NDArray[np.float64]
@@ -84,6 +88,7 @@ def allocate_tree(num_trees: int, num_nodes: int, num_actions: int) -> Tree:
         node_visits=np.zeros(nodes, np.int32),
         virtual_visits=np.zeros(nodes, np.int32),
         value_sum=np.zeros(nodes, np.float64),
+        value_squares=np.zeros(nodes, np.float64),
         raw_value=np.zeros(nodes, np.float32),
         reward=np.zeros(nodes, np.float32),
         to_play=np.ones(nodes, np.int8),
@@ -92,6 +97,7 @@ def allocate_tree(num_trees: int, num_nodes: int, num_actions: int) -> Tree:
         action_from_parent=np.full(nodes, NO_ACTION, np.int32),
         children_index=np.full(edges, UNVISITED, np.int32),
         prior=np.zeros(edges, np.float32),
+        slots=np.arange(num_trees * num_nodes, dtype=np.int32).reshape(nodes),
         num_nodes=np.zeros(num_trees, np.int32),
         value_min=np.zeros(num_trees, np.float64),
         value_max=np.zeros(num_trees, np.float64),

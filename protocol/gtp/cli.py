@@ -99,6 +99,7 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         algorithm=options.algorithm,
         time_s=options.time,
         visits=options.visits,
+        playouts=options.playouts,
         max_time_s=options.max_time,
         lag_buffer_s=options.lag_buffer,
         resign=options.resign,
@@ -121,9 +122,12 @@ def make_parser() -> argparse.ArgumentParser:
     strength = parser.add_argument_group("strength")
     strength.add_argument("--model", metavar="NAME", help="model name or folder; by default chosen for the board size")
     strength.add_argument(
-        "--time", metavar="S", type=float, help="seconds a move; 1 where --visits is not given either"
+        "--time", metavar="S", type=float, help="seconds a move; 1 where neither --visits nor --playouts is given"
     )
     strength.add_argument("--visits", metavar="N", type=int, help="most visits of a move's search; no limit")
+    strength.add_argument(
+        "--playouts", metavar="N", type=int, help="the same, without what the search before found already; no limit"
+    )
     strength.add_argument("--max-time", metavar="S", type=float, default=60.0, help="longest move; %(default)s s")
     strength.add_argument("--threads", metavar="N", type=int, default=0, help="search threads; all cores")
     strength.add_argument(

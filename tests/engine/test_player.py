@@ -171,6 +171,63 @@ def test_undo() -> None:
             player.undo()
 
 
+# --- from one move to the next
+
+
+LINE = Opinion(logits={CENTRE: 3.0, 7: 2.5, 11: 2.5, 13: 2.5, 17: 2.5})
+"""Prefers the centre, then the points beside it."""
+
+
+def test_the_next_search_goes_on_from_this_one() -> None:
+    with playing(LINE, visits=200) as player:
+        first = player.generate(BLACK)
+        player.play(WHITE, 7)
+        second = player.generate(BLACK)
+        assert first.result.carried_visits == 0
+        assert 0 < second.result.carried_visits < first.result.total_visits
+        assert second.result.total_visits <= 200
+        third = player.generate(WHITE)
+        assert third.result.carried_visits > 0
+        assert player.position.stones[third.action] == WHITE
+
+
+def test_every_simulation_of_a_playout_limit_is_new() -> None:
+    with playing(LINE, visits=None, playouts=150) as player:
+        assert player.generate(BLACK).result.total_visits <= 151
+        second = player.generate(WHITE, limits=Limits(playouts=150))
+        assert second.result.carried_visits > 0
+        assert second.result.total_visits == 151 + second.result.carried_visits
+
+
+@pytest.mark.parametrize("interruption", ["komi", "rules", "undo", "new game", "position", "estimate", "two colours"])
+def test_another_game_is_searched_anew(interruption: str) -> None:
+    with playing(LINE, visits=200) as player:
+        player.generate(BLACK)
+        color = WHITE
+        if interruption == "komi":
+            player.position.komi = 7.5
+        elif interruption == "rules":
+            player.position.rules = RULE_PRESETS["tromp-taylor"]
+        elif interruption == "undo":
+            player.undo()
+            player.play(BLACK, 0)
+        elif interruption == "new game":
+            player.new_game()
+        elif interruption == "position":
+            player.position = from_diagram(SETTLED)
+        elif interruption == "estimate":
+            player.final_score()
+        else:
+            color = BLACK
+        assert player.generate(color).result.carried_visits == 0
+
+
+def test_nothing_is_kept_on_request() -> None:
+    with playing(LINE, visits=200, reuse_tree=False) as player:
+        player.generate(BLACK)
+        assert player.generate(WHITE).result.carried_visits == 0
+
+
 # --- passing
 
 

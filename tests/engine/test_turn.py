@@ -233,3 +233,57 @@ def test_winrate() -> None:
     assert turn.winrate(result, from_gtp("B3", 5)) == pytest.approx(0.75)
     assert turn.winrate(replace(result, root_value=0.5), from_gtp("C3", 5)) == pytest.approx(0.25)
     assert to_winrate(1.2, BLACK) == 1.0
+
+
+# --- from one turn to the next
+
+
+def turn_after(*moves: str, color: int = BLACK, size: int = 5, **changes: object) -> Turn:
+    """The turn of `color` after `moves`, Black first, on an empty board; `changes` set fields of the position."""
+    position = Position(size, komi=0.5)
+    for name, value in changes.items():
+        setattr(position, name, value)
+    for ply, vertex in enumerate(moves):
+        position.play(BLACK if ply % 2 == 0 else WHITE, from_gtp(vertex, size))
+    return Turn.of(position, color)
+
+
+def test_path_between_turns() -> None:
+    first = turn_after("A1", "B2")
+    assert turn_after("A1", "B2").path_from(first) == ()
+    assert turn_after("A1", "B2", "C3", color=WHITE).path_from(first) == (from_gtp("C3", 5),)
+    both = turn_after("A1", "B2", "C3", "D4").path_from(first)
+    assert both == (from_gtp("C3", 5), from_gtp("D4", 5))
+    assert turn_after("A1", "B2", "pass", "D4").path_from(first) == (25, from_gtp("D4", 5))
+
+
+@pytest.mark.parametrize(
+    ("label", "later"),
+    [
+        ("too long", turn_after("A1", "B2", "C3", "D4", "E5", color=WHITE)),
+        ("back", turn_after("A1", color=WHITE)),
+        ("other moves", turn_after("A1", "B3", "C3", color=WHITE)),
+        ("the same player again", turn_after("A1", "B2", "C3", color=BLACK)),
+        ("the other player", turn_after("A1", "B2", color=WHITE)),
+        ("another komi", turn_after("A1", "B2", "C3", color=WHITE, komi=1.5)),
+        ("other rules", turn_after("A1", "B2", "C3", color=WHITE, rules=RULE_PRESETS["aga"])),
+        ("territory", turn_after("A1", "B2", "C3", color=WHITE, rules=RULE_PRESETS["japanese"])),
+        ("another size", turn_after("A1", "B2", "C3", color=WHITE, size=6)),
+    ],
+)
+def test_no_path_between_turns(label: str, later: Turn) -> None:
+    assert later.path_from(turn_after("A1", "B2")) is None, label
+
+
+def test_no_path_to_another_setup() -> None:
+    plain, handicap = Position(5, komi=0.5), Position(5, komi=0.5)
+    handicap.set_stones([from_gtp("A1", 5)], [])
+    assert Turn.of(handicap, BLACK).path_from(Turn.of(plain, BLACK)) is None
+
+
+def test_no_path_where_nothing_is_to_choose() -> None:
+    before = board(WON_BY_BLACK, komi=0.5)
+    after = play_pass(before.copy(), WHITE)
+    settled = Turn.of(after, BLACK)
+    assert settled.is_settled
+    assert settled.path_from(Turn.of(before, WHITE)) is None

@@ -1,0 +1,246 @@
+"""The tree that is kept for the next move: statistics and hidden states of the old subtree, in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.errors import EvaluationError
+from engine.model.contract import RootOutput
+from engine.search.config import SearchConfig
+from engine.search.limits import Limits
+from engine.search.roots import RootBatch
+from engine.search.search import Search, SearchResult
+from engine.search.tree import ROOT, TERMINAL, UNVISITED
+from tests.support.path_evaluator import PathEvaluator
+
+NUM_ACTIONS = 6
+PASS = NUM_ACTIONS - 1
+PUCT = SearchConfig(algorithm="puct")
+PATIENCE_S = 20.0
+
+Facts = dict[tuple[int, ...], tuple[Any, ...]]
+"""What a tree knows of a node, by the actions that lead there."""
+
+
+def make_root(*, to_play: int = 1, seed: float = 5.0, **fields: object) -> RootBatch:
+    defaults: dict[str, object] = {
+        "observations": np.full((1, 1), seed, np.float32),
+        "legal_mask": np.ones((1, NUM_ACTIONS), bool),
+        "to_play": np.full(1, to_play, np.int8),
+        "pass_action": PASS,
+    }
+    return RootBatch(**(defaults | fields))  # type: ignore[arg-type]
+
+
+def make_search(*, max_nodes: int = 1000, threads: int = 1, **fields: object) -> Search:
+    evaluator = fields.get("evaluator") or PathEvaluator(max_nodes, NUM_ACTIONS)
+    return Search(evaluator, num_actions=NUM_ACTIONS, config=PUCT, max_nodes=max_nodes, threads=threads)  # type: ignore[arg-type]
+
+
+def run(search: Search, root: RootBatch, limits: Limits, **arguments: object) -> SearchResult:
+    handle = search.start(root, limits, **arguments)  # type: ignore[arg-type]
+    result = handle.wait(PATIENCE_S)
+    assert handle.is_finished
+    return result
+
+
+def facts_below(search: Search, start: int = ROOT) -> Facts:
+    """Of every node below `start`: statistics, evaluation and hidden state."""
+    tree, states = search._tree, search.evaluator.states  # type: ignore[attr-defined]
+    facts: Facts = {}
+    open_nodes: list[tuple[int, tuple[int, ...]]] = [(start, ())]
+    while open_nodes:
+        node, path = open_nodes.pop()
+        if path:
+            slot = tree.slots[0, node]
+            prior = tuple(tree.prior[0, node]) if tree.status[0, node] != TERMINAL else ()
+            numbers = tree.node_visits, tree.value_sum, tree.value_squares, tree.raw_value, tree.to_play, tree.status
+            facts[path] = (*(array[0, node] for array in numbers), prior, states[slot])
+        if tree.status[0, node] == TERMINAL:
+            continue
+        for action, child in enumerate(tree.children_index[0, node]):
+            if child != UNVISITED:
+                assert tree.parent[0, child] == node < child
+                assert tree.action_from_parent[0, child] == action
+                open_nodes.append((int(child), (*path, action)))
+    return facts
+
+
+def assert_sound(search: Search, result: SearchResult) -> None:
+    """Visits add up, nothing is under way, no slot is lost or used twice."""
+    tree = search._tree
+    num_nodes = int(tree.num_nodes[0])
+    assert result.visits.sum() == result.total_visits - 1
+    assert not tree.virtual_visits[0, :num_nodes].any()
+    assert sorted(tree.slots[0]) == list(range(tree.slots.shape[1]))
+    assert len(facts_below(search)) == num_nodes - 1
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_statistics_are_those_of_the_subtree(depth: int) -> None:
+    search = make_search()
+    first = run(search, make_root(), Limits(playouts=400))
+    path = first.principal_variation()[:depth]
+    node = ROOT
+    for action in path:
+        node = int(search._tree.children_index[0, node, action])
+    expected = {
+        key: fact
+        for key, fact in facts_below(search, node).items()
+        if fact[5] != TERMINAL or len(key) > 1  # a second pass is judged anew
+    }
+    root = make_root(to_play=1 if depth == 2 else -1, seed=9.0)
+    result = run(search, root, Limits(playouts=0), path=path)
+    assert facts_below(search) == expected
+    assert result.carried_visits == sum(fact[0] for key, fact in expected.items() if len(key) == 1) > 20
+    assert result.total_visits == result.carried_visits + 1
+    assert result.evaluations == 1
+    sums = [fact[1] for key, fact in expected.items() if len(key) == 1]
+    assert result.root_value == pytest.approx((sum(sums) + result.raw_value) / result.total_visits, abs=1e-6)
+    fresh = run(make_search(), root, Limits(playouts=0))
+    assert result.raw_value == fresh.raw_value
+    np.testing.assert_array_equal(result.prior, fresh.prior)
+    assert_sound(search, result)
+
+
+def test_going_on_with_the_same_root_is_one_long_search() -> None:
+    whole = run(make_search(), make_root(pass_action=-1), Limits(playouts=300))
+    search = make_search()
+    run(search, make_root(pass_action=-1), Limits(playouts=100))
+    rest = run(search, make_root(pass_action=-1), Limits(playouts=200), path=())
+    np.testing.assert_array_equal(rest.visits, whole.visits)
+    np.testing.assert_array_equal(rest.q, whole.q)
+    np.testing.assert_array_equal(rest.variations, whole.variations)
+
+
+def test_the_new_root_has_only_its_legal_actions() -> None:
+    search = make_search()
+    first = run(search, make_root(), Limits(playouts=300))
+    reply = first.principal_variation()[1]
+    legal_mask = np.ones((1, NUM_ACTIONS), bool)
+    legal_mask[0, reply] = False
+    root = make_root(to_play=-1, legal_mask=legal_mask)
+    result = run(search, root, Limits(playouts=200), path=[first.best_action])
+    assert result.carried_visits > 0
+    assert result.visits[reply] == 0
+    assert np.isnan(result.q[reply])
+    assert result.prior[reply] == result.policy_target[reply] == 0.0
+    assert result.best_action != reply
+    assert_sound(search, result)
+
+
+def test_exact_outcomes_of_the_new_root_hold() -> None:
+    """Actions with a known outcome, and the pass where the answer to it has one, are searched anew."""
+    search = make_search()
+    first = run(search, make_root(), Limits(playouts=400))
+    reply = first.principal_variation()[1]
+    terminal_values = np.full((1, NUM_ACTIONS), np.nan, np.float32)
+    terminal_values[0, reply] = 1.0
+    root = make_root(to_play=-1, terminal_values=terminal_values, pass_pass_values=np.ones(1, np.float32))
+    kept = run(search, root, Limits(playouts=0), path=[first.best_action])
+    assert kept.visits[reply] == kept.visits[PASS] == 0
+    result = run(search, root, Limits(playouts=300), path=[])
+    for action in (reply,):
+        assert result.visits[action] == 0 or result.q[action] == 1.0
+    passed = int(search._tree.children_index[0, ROOT, PASS])
+    if passed != UNVISITED and search._tree.children_index[0, passed, PASS] != UNVISITED:
+        answer = int(search._tree.children_index[0, passed, PASS])
+        assert search._tree.reward[0, answer] == 1.0
+    assert_sound(search, result)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_memory_is_bounded_over_a_game(threads: int) -> None:
+    search = make_search(max_nodes=300, threads=threads)
+    path: list[int] | None = None
+    carried = 0
+    for ply in range(40):
+        root = make_root(to_play=1 if ply % 2 == 0 else -1, seed=float(ply))
+        result = run(search, root, Limits(playouts=150), path=path)
+        carried += result.carried_visits > 0
+        assert search._tree.num_nodes[0] <= 300
+        assert result.total_visits == 151 + result.carried_visits
+        assert_sound(search, result)
+        path = [result.best_action]
+    assert carried > 20
+
+
+def test_visit_limit_counts_what_was_kept_and_playouts_do_not() -> None:
+    search = make_search()
+    best = run(search, make_root(), Limits(visits=200)).best_action
+    result = run(search, make_root(to_play=-1), Limits(visits=200), path=[best])
+    assert 1 < result.carried_visits < 199
+    assert result.total_visits == 200
+    best = result.best_action
+    result = run(search, make_root(), Limits(visits=2), path=[best])
+    assert result.total_visits == result.carried_visits + 1 > 2
+    assert result.evaluations == 1
+
+
+def nothing_kept(search: Search, *, to_play: int = -1, **arguments: object) -> bool:
+    result = run(search, make_root(to_play=to_play), Limits(playouts=10), **arguments)
+    assert_sound(search, result)
+    return result.carried_visits == 0 and result.total_visits == 11
+
+
+def test_what_cannot_be_kept_is_searched_anew() -> None:
+    searched = run(make_search(), make_root(), Limits(playouts=100))
+    best = searched.best_action
+
+    def after_a_search(playouts: int = 100, **fields: Any) -> Search:
+        search = make_search(**fields)
+        run(search, make_root(), Limits(playouts=playouts))
+        return search
+
+    assert nothing_kept(after_a_search(), path=None)
+    assert nothing_kept(make_search(), path=[best])
+    assert nothing_kept(after_a_search(), path=[best], to_play=1)
+    assert nothing_kept(after_a_search(), path=[best, 0, 1, 2, 3, 4, 0, 1, 2])
+    assert nothing_kept(after_a_search(), path=[best], config=SearchConfig(num_considered=2))
+    assert nothing_kept(after_a_search(playouts=500, max_nodes=110), path=(), to_play=1)  # no room for more
+    assert not nothing_kept(after_a_search(), path=[best])
+
+
+def test_nothing_is_kept_after_an_error() -> None:
+    class Failing(PathEvaluator):
+        fails_at_root = False
+        fails_at = 10**9
+
+        def initial(self, *arguments: np.ndarray) -> RootOutput:  # type: ignore[override]
+            if self.fails_at_root:
+                raise EvaluationError("root")
+            return super().initial(*arguments)
+
+        def recurrent(self, *arguments: np.ndarray) -> Any:  # type: ignore[override]
+            if self.calls == self.fails_at:
+                self.fails_at = 10**9
+                raise EvaluationError("leaf")
+            return super().recurrent(*arguments)
+
+    evaluator = Failing(1000, NUM_ACTIONS)
+    search = make_search(evaluator=evaluator)
+    evaluator.fails_at = 50
+    with pytest.raises(EvaluationError, match="leaf"):
+        search.start(make_root(), Limits(playouts=100)).wait(PATIENCE_S)
+    assert nothing_kept(search, path=(), to_play=1)
+    evaluator.fails_at_root = True
+    with pytest.raises(EvaluationError, match="root"):
+        search.start(make_root(), Limits(playouts=100), path=())
+    evaluator.fails_at_root = False
+    assert nothing_kept(search, path=(), to_play=1)
+
+
+def test_what_stands_in_terminal_nodes_is_not_read() -> None:
+    """They never get children, so their rows are those of an earlier tree."""
+    search = make_search()
+    best = run(search, make_root(), Limits(playouts=400)).best_action
+    tree = search._tree
+    terminal = tree.status[0] == TERMINAL
+    assert terminal[: tree.num_nodes[0]].any()
+    tree.children_index[0, terminal] = 2**30
+    result = run(search, make_root(to_play=-1), Limits(playouts=100), path=[best])
+    assert result.carried_visits > 0
+    assert_sound(search, result)
