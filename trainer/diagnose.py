@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     candidate = open_candidate(options.model)
     progress, console = Console(stderr=True), Console()
     certificate = Diagnosis(candidate, settings, progress).run()
-    certificate["command"] = " ".join(["tengen", "diagnose", *(_without_folders(word) for word in words)])
+    certificate["command"] = shlex.join(["tengen", "diagnose", *map(_without_folders, words)])
     out = options.out or _default_folder(options.model, candidate)
     out.mkdir(parents=True, exist_ok=True)
     write_certificate(out / CERTIFICATE, certificate)

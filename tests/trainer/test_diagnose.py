@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ from trainer import diagnose, export
 from trainer.checkpoint import Checkpoint, pack_games, save_checkpoint
 from trainer.config import EnvConfig, TrainConfig
 from trainer.diagnosis.candidate import open_candidate, with_size
-from trainer.diagnosis.certificate import check_identity, read_certificate, weights_digest
+from trainer.diagnosis.certificate import check_identity, read_certificate, weights_digest, write_certificate
 from trainer.diagnosis.drift import Measurements, Truth, judge, measure, measure_windows, summarise
 from trainer.diagnosis.komi_sweep import crossings, sweep_komi
 from trainer.diagnosis.positions import draw_positions, leave_games, play_games, replay_to
@@ -169,12 +170,13 @@ class TestDrift:
     def test_slices(self) -> None:
         take = game_of([1, 0, SIZE, 10, 11, 12], size=SIZE)
         rest = game_of([5, 16, 6, 9, 10, 11], size=SIZE)
-        windows = windows_of([(take, 1), (rest, 0), (rest, 2)], steps=2)
+        windows = windows_of([(take, 1), (rest, 0), (rest, 2)])
         slices = measure_windows(Oracle(windows), windows).slices
-        assert slices["captures"].T.tolist() == [[False, False, True], [False] * 3, [False] * 3]
-        assert slices["pass"].T.tolist() == [[False] * 3, [False, False, True], [False] * 3]
-        assert slices["quiet"].T.tolist() == [[True, True, False], [True, True, False], [True] * 3]
-        assert imagined(measure_windows(Oracle(windows), windows), "captures")["states"] == [0, 0, 1]
+        assert slices["captures"].astype(int).T.tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+        assert slices["pass"].astype(int).T.tolist() == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]
+        assert slices["quiet"].astype(int).T.tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+        assert slices["open"].all()
+        assert imagined(measure_windows(Oracle(windows), windows), "captures")["states"] == [0, 0, 1, 1]
 
     def test_ko_slice_is_where_the_rules_ban_a_point(self) -> None:
         positions = [(game, len(game) - 6) for game in random_games(200, size=SIZE, seed=3)]
@@ -423,7 +425,7 @@ class TestCommand:
         assert certificate["model"]["weights_sha256"] == weights_digest(tiny_network())
         assert (certificate["model"]["step"], certificate["seed"], certificate["not_measured"]) == (7, 0, [])
         assert certificate["games"] == {"source": "held out of training", "count": 6, "windows": 40, "size": SIZE}
-        assert certificate["command"] == f"tengen diagnose {run.name} {' '.join(SMALL)}"
+        assert certificate["command"] == shlex.join(["tengen", "diagnose", run.name, *SMALL])
         assert set(certificate["sizes"]) == {"3"}
 
     def test_the_same_seed_gives_the_same_figures(self, run: Path, certificate: dict[str, Any], tmp_path: Path) -> None:
@@ -505,6 +507,12 @@ class TestCertificate:
         with pytest.raises(InvalidConfig, match=r"another model \(000000000000, step 3\)"):
             export.main([str(run), "--out", str(tmp_path / "models" / "second"), "--certificate", str(other)])
         assert [path.name for path in model.parent.iterdir()] == ["tiny"]
+
+    def test_file_round_trips_with_one_list_a_line(self, tmp_path: Path) -> None:
+        figures = {"model": {"name": "[\n 1,\n 2]"}, "drift": {"a": [1.5, None, 2], "b": [{"c": []}, {"c": [3]}]}}
+        write_certificate(tmp_path / "c.json", figures)
+        assert read_certificate(tmp_path / "c.json") == {"format": 1, **figures}
+        assert '"a": [1.5, null, 2]' in (tmp_path / "c.json").read_text()
 
     @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "model": {}}', "\x00"])
     def test_files_that_are_none(self, text: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,15 @@ Certificate = Mapping[str, Any]
 
 
 def write_certificate(path: Path, certificate: Certificate) -> None:
-    """Writes the file, ready to be read by people too."""
-    path.write_text(json.dumps({"format": FORMAT, **certificate}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    """Writes the file for people too: one line a list of numbers."""
+    text = json.dumps({"format": FORMAT, **certificate}, indent=1, allow_nan=False)
+    # Strings hold no line break: JSON writes it as two characters.
+    text = re.sub(r"\[\n([^\[\]{}]*)\n *\]", _one_line, text)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _one_line(found: re.Match[str]) -> str:
+    return "[" + re.sub(r"\n *", " ", found[1]).strip() + "]"
 
 
 def read_certificate(path: Path) -> dict[str, Any]:
