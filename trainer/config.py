@@ -7,16 +7,20 @@ goes into every checkpoint and manifest.
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
 from engine.errors import InvalidConfig
+from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.search.config import SearchConfig
 from trainer.network import NetworkConfig
+from trainer.ranges import Count, Positive, Scale, Share, Weight
 
 PRESETS = Path(__file__).parent / "presets"
 GO_ID = "tengen/Go-v0"
@@ -31,10 +35,10 @@ class EnvConfig:
 
     id: str = "tengen/Go-v0"
     """Any Gymnasium id with a discrete action space."""
-    size: int = 9
+    size: Annotated[int, Meta(ge=MIN_SIZE, le=MAX_SIZE)] = 9
     """Board size; Go only."""
     komi_low: float = 7.0
-    """Go: komi of each game is drawn from [komi_low, komi_high] in steps of half a point."""
+    """Go: komi of each game is one of the half and whole points from `komi_low` to `komi_high`, evenly drawn."""
     komi_high: float = 7.0
     """See `komi_low`."""
 
@@ -43,87 +47,87 @@ class EnvConfig:
 class SelfPlayConfig:
     """How games are made."""
 
-    num_games: int = 256
+    num_games: Positive = 256
     """Games played in step."""
-    sampled_plies: float = 0.05
-    """The move is drawn from the visits over this many plies; for Go, over this share of the area."""
-    random_opening_share: float = 0.25
+    sampled_plies: Weight = 0.05
+    """Moves are drawn from the search's policy over this many plies; for Go, over this share of the area."""
+    random_opening_share: Share = 0.25
     """Share of games that begin with random legal moves."""
-    random_opening_plies: int = 4
+    random_opening_plies: Positive = 4
     """Such a game begins with 1 to this many random plies."""
-    decided_value: float = 0.95
+    decided_value: Weight = 0.95
     """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
-    decided_simulations: int = 8
+    decided_simulations: Count = 8
     """See `decided_value`."""
-    temperature: float = 1.0
-    """Exponent 1 / temperature on the visits while moves are sampled."""
+    temperature: Scale = 1.0
+    """Exponent 1 / temperature on that policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayConfig:
     """What is remembered and how it is drawn."""
 
-    window_scale: float = 50_000
+    window_scale: Scale = 50_000
     """Positions c of KataGo's power-law window c (1 + b ((N/c)^a - 1) / a), N = positions made so far."""
-    window_exponent: float = 0.75
+    window_exponent: Scale = 0.75
     """a of the power law."""
-    window_slope: float = 0.4
+    window_slope: Weight = 0.4
     """b of the power law."""
-    windows_per_position: float = 1.2
+    windows_per_position: Scale = 1.2
     """Training windows drawn for every new position."""
-    warmup_positions: int = 10_000
+    warmup_positions: Count = 10_000
     """No learning before this many positions exist."""
-    surprise_weight: float = 0.5
+    surprise_weight: Share = 0.5
     """Share of the sampling weight that follows KL(search policy || prior) of the position."""
-    holdout_every: int = 50
-    """Every so many games one is kept for evaluation and never learned from."""
+    holdout_every: Count = 50
+    """Every so many games one is kept for evaluation and never learned from; 0 for none, not 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerConfig:
     """Optimisation and loss weights."""
 
-    batch_size: int = 256
+    batch_size: Positive = 256
     """Windows a step."""
-    unroll_steps: int = 5
+    unroll_steps: Positive = 5
     """K: imagined steps a window."""
-    total_steps: int = 2_500
+    total_steps: Positive = 2_500
     """Length of the run in optimiser steps; the learning-rate schedule ends here."""
-    learning_rate: float = 1e-3
+    learning_rate: Scale = 1e-3
     """Peak rate of AdamW."""
-    warmup_steps: int = 200
+    warmup_steps: Count = 200
     """Linear warm-up."""
-    weight_decay: float = 1e-4
+    weight_decay: Weight = 1e-4
     """On weights only, not on biases."""
-    clip_norm: float = 5.0
+    clip_norm: Scale = 5.0
     """Gradient norm bound."""
-    ema_decay: float = 0.999
+    ema_decay: Share = 0.999
     """Decay of the averaged weights that self-play, evaluation and export use."""
-    policy_weight: float = 1.0
+    policy_weight: Weight = 1.0
     """Cross-entropy of the policy against the search's improved policy."""
-    value_weight: float = 1.0
+    value_weight: Weight = 1.0
     """Cross-entropy of the value distribution."""
-    reward_weight: float = 1.0
+    reward_weight: Weight = 1.0
     """Cross-entropy of the reward distribution."""
-    score_weight: float = 0.02
+    score_weight: Weight = 0.02
     """Huber loss of the score in points, linear beyond 10 points, divided by 10."""
-    ownership_weight: float = 1.5
+    ownership_weight: Weight = 1.5
     """Squared error of ownership, mean over points."""
-    board_weight: float = 0.5
+    board_weight: Weight = 0.5
     """Board reconstruction, mean over points."""
-    legal_weight: float = 0.25
+    legal_weight: Weight = 0.25
     """Legality, mean over points."""
-    terminal_weight: float = 0.1
+    terminal_weight: Weight = 0.1
     """End of the game."""
-    consistency_weight: float = 1.0
+    consistency_weight: Weight = 1.0
     """1 - cosine between projected imagined states and representations of the real positions."""
-    consistency_steps: int = 2
+    consistency_steps: Count = 2
     """Unrolled states, drawn at random for each batch, that get a consistency loss."""
-    branch_share: float = 0.1
+    branch_share: Share = 0.1
     """Share of windows that leave their game by random legal moves and then train only what the rules teach."""
-    value_target: str = "outcome"
+    value_target: Literal["outcome", "n_step"] = "outcome"
     """"outcome" (the final result, board games) or "n_step" (bootstrapped rewards)."""
-    td_steps: int = 10
+    td_steps: Positive = 10
     """n of the n-step value."""
     symmetries: bool = True
     """Go: train on the 8 symmetries and the colour swap."""
@@ -133,15 +137,15 @@ class LearnerConfig:
 class LoopConfig:
     """The rhythm of a run."""
 
-    plies_per_iteration: int = 8_192
+    plies_per_iteration: Positive = 8_192
     """Positions made by self-play between two phases of learning."""
-    checkpoint_minutes: float = 5.0
+    checkpoint_minutes: Weight = 5.0
     """Wall minutes between checkpoints."""
-    seed: int = 1
+    seed: Count = 1
     """Seed of every random choice."""
-    threads: int = 1
+    threads: Positive = 1
     """Threads of torch and of ONNX Runtime."""
-    sample_sgf_every: int = 20
+    sample_sgf_every: Count = 20
     """Iterations between sampled games written as SGF; 0 for none."""
 
 
@@ -159,6 +163,19 @@ class TrainConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
+    def __post_init__(self) -> None:
+        """Raises `InvalidConfig` for settings that contradict each other."""
+        low, high = self.env.komi_low, self.env.komi_high
+        if not math.ceil(low / KOMI_STEP) <= math.floor(high / KOMI_STEP):
+            raise InvalidConfig(f"no komi in steps of {KOMI_STEP} from env.komi_low = {low} to env.komi_high = {high}")
+        if self.replay.holdout_every == 1:
+            raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
+        if self.is_go and self.network.reward is not None:
+            raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
+        value = self.network.value
+        if self.search.value_transform == "fixed" and (value.low < -1.0 or value.high > 1.0):
+            raise InvalidConfig('values outside [-1, 1] need search.value_transform = "minmax"')
+
     @property
     def is_go(self) -> bool:
         """Whether the game is Go, with boards, ownership and scores."""
@@ -168,7 +185,7 @@ class TrainConfig:
 def load_config(preset: str | Path, overrides: list[str] | None = None) -> TrainConfig:
     """Reads a preset by name or a TOML file by path, then applies overrides such as `learner.batch_size=128`.
 
-    Raises `InvalidConfig` for an unknown preset, an unknown key or a value of the wrong type.
+    Raises `InvalidConfig` for an unknown preset, an unknown key, and a value of the wrong type or out of range.
     """
     path = Path(preset) if str(preset).endswith(".toml") else PRESETS / f"{preset}.toml"
     if not path.is_file():
@@ -176,7 +193,7 @@ def load_config(preset: str | Path, overrides: list[str] | None = None) -> Train
         raise InvalidConfig(f"no preset {str(preset)!r}; presets are: {known}; or give the path of a .toml file")
     try:
         data = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, ValueError) as error:  # ValueError: neither text nor TOML
         raise InvalidConfig(f"{path}: {error}") from error
     for override in overrides or []:
         _apply(data, override)
@@ -216,10 +233,11 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 def _check_keys(data: dict[str, Any], kind: type, *, prefix: str) -> None:
     """Refuses keys that no dataclass field has, so that a typing error never passes silently."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
     for key, value in data.items():
-        if key not in fields:
-            raise InvalidConfig(f"unknown setting {prefix + key!r}; known here: {', '.join(fields)}")
-        default = fields[key].default_factory
-        if isinstance(value, dict) and dataclasses.is_dataclass(default):
-            _check_keys(value, default, prefix=f"{prefix}{key}.")  # type: ignore[arg-type]
+        if key not in hints:
+            raise InvalidConfig(f"unknown setting {prefix + key!r}; known here: {', '.join(hints)}")
+        alternatives = [hints[key], *get_args(hints[key])]  # X, or X | None
+        parts = [alternative for alternative in alternatives if dataclasses.is_dataclass(alternative)]
+        if isinstance(value, dict) and parts:
+            _check_keys(value, parts[0], prefix=f"{prefix}{key}.")

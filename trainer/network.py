@@ -11,12 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.ranges import Count, Positive
 from trainer.support import Support
 
 ACTION_PLANES = 4
@@ -31,19 +32,19 @@ BOARD_CLASSES = 3
 class NetworkConfig:
     """Shape of a network; stored in checkpoints and manifests."""
 
-    kind: str = "go"
+    kind: Literal["go", "vector"] = "go"
     """"go" (convolutional, planes in) or "vector" (multilayer perceptron, vector in)."""
-    observation_size: int = 24
+    observation_size: Positive = 24
     """Planes of a Go observation, or length of a vector observation."""
-    num_actions: int = 0
+    num_actions: Count = 0
     """Actions of a vector environment; 0 for Go, where the board decides."""
-    channels: int = 32
+    channels: Positive = 32
     """Channels (Go) or width (vector) of the hidden state; multiples of 8 run fastest."""
-    representation_blocks: int = 3
+    representation_blocks: Count = 3
     """Residual blocks of the representation network."""
-    dynamics_blocks: int = 2
+    dynamics_blocks: Count = 2
     """Residual blocks of the dynamics network, which runs once a simulation."""
-    head_channels: int = 16
+    head_channels: Positive = 16
     """Channels of the heads."""
     value: Support = field(default_factory=Support)
     """Support of the value; the default is loss / draw / win."""

@@ -7,9 +7,13 @@ compressing transform of Pohlen et al. 2018. Pure functions of tensors; knows no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 from torch import Tensor
+
+from engine.errors import InvalidConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +24,15 @@ class Support:
     """Smallest atom, after the transform."""
     high: float = 1.0
     """Largest atom, after the transform."""
-    bins: int = 3
+    bins: Annotated[int, Meta(ge=2)] = 3
     """Number of atoms, at least 2."""
     compress: bool = False
     """Whether scalars pass h(x) = sign(x) (sqrt(|x| + 1) - 1) + 0.001 x before they are binned."""
+
+    def __post_init__(self) -> None:
+        """Raises `InvalidConfig` for a support without extent."""
+        if not self.low < self.high:
+            raise InvalidConfig(f"support from {self.low} to {self.high}: low must be less than high")
 
     def atoms(self, *, device: torch.device | None = None) -> Tensor:
         """[bins] float32."""

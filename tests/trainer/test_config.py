@@ -30,6 +30,21 @@ def test_overrides() -> None:
         ("search.num_simulations=0", "num_simulations"),
         ("search=5", "configuration"),
         ("learner.batch_size.x=5", "cannot set"),
+        ("learner.batch_size=0", r"Expected `int` >= 1 - at `\$\.learner\.batch_size`"),
+        ("learner.learning_rate=nan", "learner.learning_rate"),
+        ("learner.value_target=outcomes", "Invalid enum value 'outcomes'"),
+        ("replay.windows_per_position=0", "windows_per_position"),
+        ("replay.holdout_every=1", "every game"),
+        ("selfplay.random_opening_share=1.5", "random_opening_share"),
+        ("env.size=1", "env.size"),
+        ("env.komi_high=-20.0", "no komi in steps"),
+        ("network.kind=cnn", "network.kind"),
+        ("network.channels=0", "network.channels"),
+        ("network.value.low=1.0", "low must be less than high"),
+        ("network.value.high=3.0", "minmax"),
+        ("network.reward.high=1.0", "vector"),
+        ("network.reward.heigh=1.0", "unknown setting 'network.reward.heigh'"),
+        ("=5", "unknown setting ''"),
     ],
 )
 def test_bad_overrides_are_named(override: str, message: str) -> None:
@@ -42,5 +57,8 @@ def test_unknown_and_broken_presets(tmp_path: Path) -> None:
         load_config("nothing")
     broken = tmp_path / "broken.toml"
     broken.write_text("a = = 1")
+    with pytest.raises(InvalidConfig, match=r"broken\.toml"):
+        load_config(broken)
+    broken.write_bytes(b"name = '\xff'")
     with pytest.raises(InvalidConfig, match=r"broken\.toml"):
         load_config(broken)
