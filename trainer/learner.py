@@ -48,22 +48,24 @@ class Learner:
     def step(self, windows: Windows) -> dict[str, float]:
         """One optimiser step; returns the weighted loss terms, their sum and the gradient norm.
 
-        Raises `EvaluationError` when the loss is not finite; weights are then unchanged.
+        Raises `EvaluationError` when the loss or its gradient is not finite; weights are then unchanged.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step_count, self.config)
-        losses = compute_losses(self.network, windows, self.config)
+        losses = compute_losses(self.network, windows.to(self._device), self.config)
         total: Tensor = torch.stack(list(losses.values())).sum()
         figures = {name: float(loss.detach()) for name, loss in losses.items()} | {"total": float(total.detach())}
         if not math.isfinite(figures["total"]):
             raise EvaluationError(f"the loss is not finite at step {self.step_count}: {figures}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm))
+        if not math.isfinite(norm):
+            raise EvaluationError(f"the gradient is not finite at step {self.step_count}: {figures}")
         self.optimizer.step()
         self.step_count += 1
         self._average()
-        return figures | {"grad_norm": float(norm)}
+        return figures | {"grad_norm": norm}
 
     @torch.no_grad()
     def _average(self) -> None:

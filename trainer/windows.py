@@ -6,6 +6,7 @@ in colour, then all games are replayed in step, so that every observation, board
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from engine.go.batch import GoBatch
 from engine.go.features import encode_actions
+from engine.go.kernels import NO_MOVE
+from engine.go.rules import WHITE
 from trainer.augment import NUM_SYMMETRIES, inverse_table, symmetry_table
 from trainer.config import TrainConfig
 from trainer.record import GameRecord
@@ -65,6 +68,17 @@ class Windows:
     """[len(future_steps), B] 0 past the end of the game."""
     go: GoTargets | None = None
     """Board targets; None for other environments."""
+
+    def to(self, device: str) -> Windows:
+        """The same windows with every tensor on `device`."""
+        go = None if self.go is None else dataclasses.replace(self.go, **_moved(self.go, device))
+        return dataclasses.replace(self, go=go, **_moved(self, device))
+
+
+def _moved(tensors: Windows | GoTargets, device: str) -> dict[str, Tensor]:
+    """The fields of `tensors` that are tensors, on `device`."""
+    values = {field.name: getattr(tensors, field.name) for field in dataclasses.fields(tensors)}
+    return {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
 
 
 class WindowBuilder:
@@ -137,7 +151,7 @@ class WindowBuilder:
             legal.append(mask[:, :-1].astype(np.float32))
             terminal.append(replay.batch.finished.astype(np.float32))
             if k in future:
-                ahead.append(replay.batch.observe().copy())
+                ahead.append(replay.batch.observe())
                 alive.append(1.0 - terminal[-1])
             if k < learner.unroll_steps:
                 planes.append(replay.step(k, mask, branch_at <= k, rng))
@@ -198,24 +212,24 @@ class _GoReplay:
         points = inverse_table(batch.size)[self.symmetry][:, :-1].astype(np.int64)
         self.ownership = np.take_along_axis(ownership, points, 1) * self.colour[:, None]
         batch.reset(np.arange(count), komi=komi)
-        batch.to_play[swap] *= -1
+        for game in np.flatnonzero(swap):
+            batch.set_to_play(int(game), WHITE)  # in the superko history too
+        self._idle = np.zeros(count, np.int64)
 
     def seek(self) -> NDArray[np.float32]:
         """Replays every game to the start of its window; returns the observations there."""
         last = int(self._starts.max())
-        rows = np.arange(len(self._starts))
-        for p in range(last):
-            ply = p - (last - self._starts)  # all games arrive together
-            active = ply >= 0
-            self.batch.play(self._actions[rows, ply.clip(min=0)], active)
-        return self.batch.observe().copy()
+        before = np.arange(last) < self._starts[:, None]
+        self.batch.play_sequences(np.where(before, self._actions[:, :last], NO_MOVE).astype(np.int32))
+        return self.batch.observe()
 
     def step(
         self, k: int, mask: NDArray[np.bool_], branched: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """Plays ply k of the windows and returns its action planes [B, 4, S, S].
 
-        Windows in `branched` play a random legal action; past the end the action is random and changes nothing.
+        Windows in `branched` play a random legal action; past the end the action is random and changes nothing, and
+        the players go on taking turns, as they do in a search.
         """
         ply = self._starts + k
         rows = np.arange(len(ply))
@@ -224,8 +238,10 @@ class _GoReplay:
         actions[branched] = np.argmax(noise[branched] * mask[branched], axis=1)
         over = (ply >= self._lengths) & ~branched | self.batch.finished
         actions[over] = np.argmax(noise[over], axis=1)
-        planes = encode_actions(actions.astype(np.int32), self.batch.to_play.copy(), size=self.batch.size)
+        movers = np.where(self._idle % 2 == 1, -self.batch.to_play, self.batch.to_play)
+        planes = encode_actions(actions.astype(np.int32), movers.astype(np.int8), size=self.batch.size)
         self.batch.play(actions.astype(np.int32), ~over)
+        self._idle += over
         return planes
 
     def permute_policy(self, policy: NDArray[np.float32]) -> NDArray[np.float32]:
