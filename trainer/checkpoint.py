@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from engine.errors import ModelInvalid, ModelNotFound, TengenError
+from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenError
 from trainer.config import TrainConfig, config_from_dict, config_to_dict
 from trainer.network import Network, make_network
 from trainer.record import GameRecord
@@ -37,7 +37,10 @@ WEIGHTS, OPTIMIZER, SELFPLAY, REPLAY = (
 TEMPORARY = ".tmp"
 KEPT = 3
 """Whole checkpoints kept in a run's folder."""
-FORMAT = 1
+DAMAGED = ".damaged"
+"""Ending of checkpoints that could not be read; they are kept for a look and not counted."""
+FORMAT = 2
+"""2: state.json has a digest of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Checkpoint:
     """Counters, generators and the ledger, as JSON values."""
     replay: dict[str, NDArray[Any]] | None = None
     """`pack_games` of the window and the held-out games."""
-    selfplay: dict[str, NDArray[Any]] | None = field(default=None)
+    selfplay: dict[str, NDArray[Any]] | None = None
     """`SelfPlay.state()`."""
 
     @property
@@ -73,14 +76,21 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, name: str) -> Path:
-    """Writes `folder/name` atomically (temporary folder, fsync, rename), then drops all but the newest KEPT."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes `folder/name` atomically (temporary folder, fsync, rename), then drops all but the newest KEPT.
+
+    Raises `OSError` where the disk is full or refuses; the checkpoints that were there are then as they were.
+    """
     temporary, target = folder / f"{name}{TEMPORARY}", folder / name
-    shutil.rmtree(temporary, ignore_errors=True)
-    write_checkpoint_files(temporary, checkpoint)
-    shutil.rmtree(target, ignore_errors=True)
-    os.rename(temporary, target)
-    _sync(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        write_checkpoint_files(temporary, checkpoint)
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(temporary, target)
+        _sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise OSError(f"{target} could not be written: {error}") from error
     for old in list_checkpoints(folder)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
     return target
@@ -104,6 +114,7 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
         "progress": checkpoint.progress,
         "sha256": {name: _digest(folder / name) for name in files},
     }
+    state["digest"] = _state_digest(state)
     (folder / STATE).write_text(json.dumps(state, indent=1) + "\n")
     for path in folder.iterdir():
         _sync(path)
@@ -114,32 +125,47 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Reads one checkpoint folder; raises `ModelInvalid` if it is damaged and `ModelNotFound` if it is none."""
     if not (path / STATE).is_file():
         raise ModelNotFound(f"{path} is no checkpoint: it has no {STATE}")
+    state = _read_state(path / STATE)
     try:
-        state = json.loads((path / STATE).read_text())
+        for name, digest in state["sha256"].items():
+            if (path / name).is_file() and _digest(path / name) != digest:
+                raise ModelInvalid(f"{path / name} is damaged: its sha256 is not the one in {STATE}")
         config = config_from_dict(state["config"])
-        digests = state["sha256"]
-        progress = state["progress"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelInvalid(f"{path / STATE} is damaged: {error}") from error
-    for name, digest in digests.items():
-        if (path / name).is_file() and _digest(path / name) != digest:
-            raise ModelInvalid(f"{path / name} is damaged: its sha256 is not the one in {STATE}")
-    try:
         learner = safetensors.torch.load_file(path / WEIGHTS)
         if (path / OPTIMIZER).is_file():
             learner |= safetensors.torch.load_file(path / OPTIMIZER)
         replay, selfplay = (_load_arrays(path / part) for part in (REPLAY, SELFPLAY))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, InvalidConfig) as error:
         raise ModelInvalid(f"{path} is damaged: {error}") from error
-    return Checkpoint(config=config, learner=learner, progress=progress, replay=replay, selfplay=selfplay)
+    return Checkpoint(config=config, learner=learner, progress=state["progress"], replay=replay, selfplay=selfplay)
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """The content of state.json; raises `ModelInvalid` if it is not what was written."""
+    try:
+        state: dict[str, Any] = json.loads(path.read_text())
+        if state["format"] > FORMAT:
+            raise ModelInvalid(f"{path} is of format {state['format']}, from a newer version; known here: {FORMAT}")
+        if state["format"] > 1 and state.pop("digest") != _state_digest(state):
+            raise ModelInvalid(f"{path} is damaged: it is not what its digest says")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelInvalid(f"{path} is damaged: {error!r}") from error
+    return state
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Checkpoint folders, newest first."""
     if not folder.is_dir():
         return []
-    found = [p for p in folder.iterdir() if p.is_dir() and not p.name.endswith(TEMPORARY) and (p / STATE).is_file()]
+    found = [p for p in folder.iterdir() if p.suffix not in (TEMPORARY, DAMAGED) and (p / STATE).is_file()]
     return sorted(found, key=lambda p: p.name, reverse=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a damaged checkpoint, so that whole ones are no longer dropped in its favour; returns its new path."""
+    aside = path.with_name(path.name + DAMAGED)
+    shutil.rmtree(aside, ignore_errors=True)
+    return path.rename(aside)
 
 
 def find_checkpoint(source: Path) -> Path:
@@ -201,9 +227,10 @@ def unpack_games(packed: dict[str, NDArray[Any]], *, prefix: str) -> list[GameRe
 def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32]) -> list[NDArray[Any]]:
     """One piece per game: T rows, T + 1 of observations, an equal share of ownership."""
     if name == "ownership":
-        return list(values.reshape(len(lengths), -1))
+        return [piece.copy() for piece in values.reshape(len(lengths), -1)]
     rows = lengths + 1 if name == "observations" else lengths
-    return np.split(values, np.cumsum(rows)[:-1])
+    # Copies: as a view, the last game to leave the window would keep all of them in memory.
+    return [piece.copy() for piece in np.split(values, np.cumsum(rows)[:-1])]
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -212,6 +239,10 @@ def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _load_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
     return safetensors.numpy.load_file(path) if path.is_file() else None
+
+
+def _state_digest(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from trainer.config import PRESETS, TrainConfig, load_config
 from trainer.loop import train
@@ -26,6 +29,16 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_device(text: str) -> str:
+    """A device that torch can use here."""
+    try:
+        torch.zeros(1, device=text).item()
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch that was built without CUDA
+        reason = (str(error).splitlines() or [""])[0]
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be used here: {reason}") from None
+    return text
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     presets = ", ".join(sorted(path.stem for path in PRESETS.glob("*.toml")))
@@ -33,8 +46,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("preset", help=f"one of: {presets}; or the path of a .toml file")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<preset's name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
-    parser.add_argument("--time-limit", type=parse_duration, metavar="9m", help="stop and save after this long")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
+    )
+    parser.add_argument("--device", type=parse_device, default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as in learner.batch_size=128"
     )
@@ -71,7 +86,7 @@ def describe(config: TrainConfig) -> str:
 
 
 class _StopSignal:
-    """True after the first SIGINT or SIGTERM, which end the run after its iteration; a second one kills it."""
+    """True after the first SIGINT or SIGTERM, which end the run after its round; a second one kills it."""
 
     def __init__(self) -> None:
         self._stopped = False
@@ -80,7 +95,10 @@ class _StopSignal:
 
     def _handle(self, number: int, _: object) -> None:
         self._stopped = True
-        signal.signal(number, signal.SIG_DFL)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+        # Not through `sys.stderr`, which this handler may have interrupted in the middle of a line.
+        os.write(2, b"\nstopping and saving after this round; once more stops at once, without saving\n")
 
     def __call__(self) -> bool:
         return self._stopped

@@ -6,11 +6,12 @@ that was not, bit for bit on a CPU. Only checkpoint times and limits look at a c
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,13 +25,15 @@ from trainer.checkpoint import (
     load_checkpoint,
     pack_games,
     save_checkpoint,
+    set_aside,
     sweep,
     unpack_games,
 )
 from trainer.config import TrainConfig
 from trainer.learner import Learner, learning_rate
-from trainer.network import make_network
+from trainer.network import NetworkConfig, make_network
 from trainer.progress import Reporter
+from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
 from trainer.selfplay import SelfPlay, make_env
 from trainer.windows import WindowBuilder
@@ -53,14 +56,18 @@ class Run:
         self.builder = WindowBuilder(config, num_actions=env.num_actions)
         self.iteration = 0
         self.windows_used = 0
+        """Training windows drawn so far."""
+        self.windows_owed = 0.0
+        """Windows that the positions made so far pay for and that were not drawn yet. Kept rather than computed, so
+        that a run may go on with other settings of the replay buffer."""
         self.ledger = {"selfplay_s": 0.0, "learner_s": 0.0, "core_s": 0.0, "wall_s": 0.0}
         """Seconds spent so far: wall seconds by phase, processor seconds of this process, wall seconds in all."""
 
-    def iterate(self, advance: Callable[[str, float], None] | None = None) -> dict[str, float]:
+    def iterate(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """One round of play and learning; returns its figures."""
         clock, cpu = time.monotonic(), time.process_time()
         games = self.selfplay.play(self.config.loop.plies_per_iteration)
-        self.replay.add(games)
+        self.remember(games)
         played = time.monotonic()
         metrics = self.learn(advance)
         self.actor.load(self.learner.averaged)
@@ -77,41 +84,44 @@ class Run:
             "mean_score": float(np.mean([game.score for game in games])) if games else 0.0,
         }
 
-    def learn(self, advance: Callable[[str, float], None] | None = None) -> dict[str, float]:
+    def learn(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """Takes the optimiser steps that the new positions pay for; returns mean losses and windows per second."""
-        config, start, sums, steps = self.config, time.monotonic(), {}, 0  # type: tuple[Any, float, dict[str, float], int]
-        batch = config.learner.batch_size
-        while self.windows_owed() >= batch and self.learner.step_count < config.learner.total_steps:
+        start, batch, total = time.monotonic(), self.config.learner.batch_size, self.config.learner.total_steps
+        sums: dict[str, float] = {}
+        steps = 0
+        while self.windows_owed >= batch and self.learner.step_count < total:
             windows = self.builder.build(self.replay.sample(batch, self.learn_rng), self.learn_rng)
             for name, value in self.learner.step(windows).items():
                 sums[name] = sums.get(name, 0.0) + value
             self.windows_used += batch
+            self.windows_owed -= batch
             steps += 1
             if advance is not None:
-                advance("learning", self.learner.step_count / config.learner.total_steps)
+                advance(self.learner.step_count / total)
         rate = {"windows_per_s": steps * batch / (time.monotonic() - start)} if steps else {}
         return {f"loss/{name}": value / steps for name, value in sums.items()} | rate
 
-    def windows_owed(self) -> float:
-        """Windows that the positions made so far pay for and that were not drawn yet."""
-        ready = self.replay.total_positions - self.config.replay.warmup_positions
-        return ready * self.config.replay.windows_per_position - self.windows_used
+    def remember(self, games: list[GameRecord]) -> None:
+        """Adds games to the window; their positions pay for training windows once the warm-up is over."""
+        warmup, before = self.config.replay.warmup_positions, self.replay.total_positions
+        self.replay.add(games)
+        paying = max(self.replay.total_positions, warmup) - max(before, warmup)
+        self.windows_owed += paying * self.config.replay.windows_per_position
 
     def checkpoint(self) -> Checkpoint:
         """The whole state."""
-        replay, progress = (
-            self.replay,
-            {
-                "step": self.learner.step_count,
-                "iteration": self.iteration,
-                "games": self.replay.total_games,
-                "positions": self.replay.total_positions,
-                "windows": self.windows_used,
-                "ledger": self.ledger,
-                "play_rng": self.play_rng.bit_generator.state,
-                "learn_rng": self.learn_rng.bit_generator.state,
-            },
-        )
+        replay = self.replay
+        progress = {
+            "step": self.learner.step_count,
+            "iteration": self.iteration,
+            "games": replay.total_games,
+            "positions": replay.total_positions,
+            "windows": self.windows_used,
+            "windows_owed": self.windows_owed,
+            "ledger": self.ledger,
+            "play_rng": self.play_rng.bit_generator.state,
+            "learn_rng": self.learn_rng.bit_generator.state,
+        }
         packed = pack_games(replay.games, prefix="games.") | pack_games(replay.holdout, prefix="holdout.")
         return Checkpoint(
             config=self.config,
@@ -122,11 +132,8 @@ class Run:
         )
 
     def restore(self, saved: Checkpoint) -> None:
-        """Takes over a checkpoint's state; raises `InvalidConfig` if its network does not fit this configuration."""
-        if saved.config.network != self.config.network:
-            raise InvalidConfig(
-                f"the checkpoint's network is {saved.config.network}, the preset's {self.config.network}"
-            )
+        """Takes over a checkpoint's state; raises `InvalidConfig` if its games or weights do not fit."""
+        _check_fits(saved.config, self.config)
         progress = saved.progress
         self.learner.load_state(saved.learner, step_count=int(progress["step"]))
         self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
@@ -142,11 +149,14 @@ class Run:
             total_games=int(progress["games"]),
             total_positions=int(progress["positions"]),
         )
-        if saved.replay is None:  # the window refills first; what it was worth has been learned from already
-            self.windows_used = int(
-                (self.replay.total_positions - self.config.replay.warmup_positions)
-                * self.config.replay.windows_per_position
-            )
+        if saved.replay is None:  # the window refills first
+            self.windows_owed = -self.config.replay.warmup_positions * self.config.replay.windows_per_position
+        elif "windows_owed" in progress:
+            self.windows_owed = float(progress["windows_owed"])
+        else:  # format 1
+            before = saved.config.replay
+            ready = self.replay.total_positions - before.warmup_positions
+            self.windows_owed = max(ready * before.windows_per_position - self.windows_used, 0.0)
         self.actor.load(self.learner.averaged)
 
 
@@ -160,41 +170,74 @@ def train(
     time_limit_s: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Trains until the preset's last step, the time limit or `should_stop`; always leaves a checkpoint behind.
+    """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
 
-    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, or is in use by another process.
+    It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
+    the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
+    on; the last one raises `TengenError`.
+
+    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if that run does not fit `config`, or if
+    `out` is in use by another process or cannot be written, and `EvaluationError` when the loss is no longer finite.
     """
-    checkpoints = out / CHECKPOINTS
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    with (out / "lock").open("w") as lock:
-        _claim(lock, out)
-        for path in sweep(checkpoints):
-            reporter.note(f"removed {path.name}, left behind by an interrupted write")
-        run = Run(config, device=device)
-        saved = _newest(checkpoints, reporter)
-        if saved is not None and not resume:
-            raise InvalidConfig(f"{out} already holds a run: add --resume to go on with it, or choose another folder")
-        if saved is not None:
-            run.restore(saved)
-            reporter.note(f"resumed at step {run.learner.step_count}, {run.replay.total_games} games")
-        start = saved_at = time.monotonic()
+    with _claimed(out):
+        run = _open_run(config, out / CHECKPOINTS, reporter, resume=resume, device=device)
+        begin = saved_at = time.monotonic()
+        saved_iteration = run.iteration
         while run.learner.step_count < config.learner.total_steps:
+            round_begin = time.monotonic()
             metrics = run.iterate(reporter.advance)
             reporter.report(run_figures(run) | metrics)
             reporter.sample(run)
-            if time.monotonic() - saved_at > 60 * config.loop.checkpoint_minutes:
-                save_run(run, checkpoints)
-                saved_at = time.monotonic()
-            if should_stop() or (time_limit_s is not None and time.monotonic() - start > time_limit_s):
+            now = time.monotonic()
+            if now - saved_at > 60 * config.loop.checkpoint_minutes:
+                if _try_to_save(run, out / CHECKPOINTS, reporter):
+                    saved_iteration = run.iteration
+                saved_at = now
+            if should_stop() or (time_limit_s is not None and 2 * now - round_begin - begin > time_limit_s):
                 reporter.note("stopping early; resume with --resume")
                 break
-        reporter.note(f"saved {save_run(run, checkpoints)}")
+        if run.iteration > saved_iteration:
+            reporter.note(f"saved {_save_at_last(run, out / CHECKPOINTS)}")
+    return run
+
+
+def _open_run(config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, device: str) -> Run:
+    """A new run, or the one in `checkpoints` where it stopped; see `train`."""
+    for path in sweep(checkpoints):
+        reporter.note(f"removed {path.name}, left behind by an interrupted write")
+    saved = _newest(checkpoints, reporter)
+    if saved is not None and not resume:
+        raise InvalidConfig(
+            f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
+        )
+    run = Run(config, device=device)
+    if saved is not None:
+        run.restore(saved)
+        reporter.rewind(run.iteration, run.learner.step_count)
+        reporter.note(f"resumed at step {run.learner.step_count}, {run.replay.total_games} games")
     return run
 
 
 def save_run(run: Run, checkpoints: Path) -> Path:
-    """Saves a checkpoint named after its step and iteration."""
+    """Saves a checkpoint named after its step and iteration; raises `OSError`."""
     return save_checkpoint(checkpoints, run.checkpoint(), name=f"step-{run.learner.step_count:08d}-{run.iteration:06d}")
+
+
+def _try_to_save(run: Run, checkpoints: Path, reporter: Reporter) -> bool:
+    try:
+        save_run(run, checkpoints)
+    except OSError as error:
+        reporter.note(f"{error}; training goes on, older checkpoints are as they were")
+        return False
+    return True
+
+
+def _save_at_last(run: Run, checkpoints: Path) -> Path:
+    try:
+        return save_run(run, checkpoints)
+    except OSError as error:
+        older = [path.name for path in list_checkpoints(checkpoints)]
+        raise TengenError(f"{error}; the newest checkpoint is {older[0] if older else 'none'}") from error
 
 
 def run_figures(run: Run) -> dict[str, float]:
@@ -213,21 +256,48 @@ def run_figures(run: Run) -> dict[str, float]:
     }
 
 
-def _claim(lock: Any, out: Path) -> None:
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """Holds the lock of the run's folder, which is made if need be."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InvalidConfig(f"{out} is in use by another training process") from error
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        lock = (out / "lock").open("w")
+    except OSError as error:
+        raise InvalidConfig(f"{out} cannot be written: {error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidConfig(f"{out} is in use by another training process") from error
+        yield
 
 
 def _newest(checkpoints: Path, reporter: Reporter) -> Checkpoint | None:
-    """The newest whole checkpoint; damaged ones are reported and passed over."""
+    """The newest whole checkpoint; damaged ones before it are reported and set aside."""
     found = list_checkpoints(checkpoints)
-    for path in found:
+    for index, path in enumerate(found):
         try:
-            return load_checkpoint(path)
+            saved = load_checkpoint(path)
         except TengenError as error:
             reporter.note(f"passing over a damaged checkpoint: {error}")
+            continue
+        for damaged in found[:index]:
+            set_aside(damaged)
+        return saved
     if found:
         raise ModelInvalid(f"none of the {len(found)} checkpoints in {checkpoints} is whole")
     return None
+
+
+def _check_fits(saved: TrainConfig, config: TrainConfig) -> None:
+    """Raises `InvalidConfig` where games or weights saved under `saved` are of no use to `config`."""
+    pairs = [
+        ("selfplay.num_games", saved.selfplay.num_games, config.selfplay.num_games),
+        ("env.id", saved.env.id, config.env.id),
+        ("env.size", saved.env.size, config.env.size),
+    ]
+    names = [field.name for field in dataclasses.fields(NetworkConfig)]
+    pairs += [(f"network.{name}", getattr(saved.network, name), getattr(config.network, name)) for name in names]
+    for name, before, now in pairs:
+        if before != now:
+            raise InvalidConfig(f"the checkpoint has {name} = {before!r}, this run {now!r}: it cannot go on with it")

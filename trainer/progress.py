@@ -6,8 +6,11 @@ training.jsonl holds every iteration's figures, tensorboard/ the same as scalars
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,19 +23,24 @@ from trainer.sample_games import write_sample
 if TYPE_CHECKING:
     from trainer.loop import Run
 
+LOG = "training.jsonl"
 SHOWN = ("loss/policy", "loss/value", "loss/board", "loss/reward", "moves_per_s", "windows_per_s")
 """Figures in the line that a person reads."""
 
 
 class Reporter:
-    """Writes a run's figures; use as a context manager so that bars and files are closed."""
+    """Writes a run's figures; use as a context manager so that bars and files are closed.
+
+    Nothing is written before the first figures. A disk that refuses them is reported and does not end the run.
+    """
 
     def __init__(self, out: Path, *, title: str, sample_every: int = 0) -> None:
-        out.mkdir(parents=True, exist_ok=True)
+        """`sample_every`: iterations between sampled games, 0 for none."""
         self._out = out
         self._sample_every = sample_every
-        self._log = (out / "training.jsonl").open("a")
-        self._board = SummaryWriter(str(out / "tensorboard"))
+        self._files: _Files | None = None
+        self._purge_step: int | None = None
+        self._complaint = ""
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         if sys.stderr.isatty():
@@ -47,20 +55,37 @@ class Reporter:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-        self._log.close()
-        self._board.close()
+        with self._complaining():
+            if self._files is not None:
+                self._files.close()
 
-    def advance(self, phase: str, progress: float) -> None:
+    def advance(self, progress: float) -> None:
         """Moves the bar to `progress` in [0, 1]."""
         if self._bar is not None:
             self._bar.update(self._task, completed=progress)
 
+    def rewind(self, iteration: int, step: int) -> None:
+        """Takes back figures of iterations after `iteration`, which a run that was killed will make again.
+
+        Call before the first `report`; `step` is the learner's.
+        """
+        log, self._purge_step = self._out / LOG, step + 1
+        if not log.is_file():
+            return
+        with self._complaining():
+            lines = log.read_text(errors="replace").splitlines(keepends=True)
+            kept = [line for line in lines if _iteration(line) <= iteration]
+            if len(kept) < len(lines):
+                temporary = log.with_suffix(".tmp")
+                temporary.write_text("".join(kept))
+                temporary.replace(log)
+
     def report(self, figures: dict[str, float]) -> None:
         """One iteration's figures, to every place."""
-        self._log.write(json.dumps({"time": round(time.time(), 1)} | _rounded(figures)) + "\n")
-        self._log.flush()
-        for name, value in figures.items():
-            self._board.add_scalar(name, value, int(figures["step"]))
+        with self._complaining():
+            if self._files is None:
+                self._files = _Files(self._out, purge_step=self._purge_step)
+            self._files.write(figures)
         text = " ".join(f"{name.removeprefix('loss/')} {figures[name]:.3g}" for name in SHOWN if name in figures)
         if self._bar is not None:
             self._bar.update(self._task, completed=figures["progress"], figures=f"{figures['games']} games {text}")
@@ -69,15 +94,57 @@ class Reporter:
             self.note(f"{percent} step {figures['step']} games {figures['games']} {text}")
 
     def sample(self, run: Run) -> None:
-        """Every so many iterations, the newest game as SGF."""
-        if self._sample_every and run.config.is_go and run.iteration % self._sample_every == 1 and run.replay.games:
-            folder = self._out / "games"
-            folder.mkdir(exist_ok=True)
-            write_sample(run.replay.games[-1], run.config, folder / f"game-{run.replay.total_games:08d}.sgf")
+        """The newest game as SGF, after the first iteration and every so many more."""
+        every, games = self._sample_every, run.replay.games
+        if every and run.config.is_go and (run.iteration - 1) % every == 0 and games:
+            with self._complaining():
+                folder = self._out / "games"
+                folder.mkdir(exist_ok=True)
+                write_sample(games[-1], run.config, folder / f"game-{run.replay.total_games:08d}.sgf")
 
     def note(self, text: str) -> None:
         """One line for the reader, with the time of day."""
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def _complaining(self) -> Iterator[None]:
+        """Turns an `OSError` into a note, once for each text in a row."""
+        try:
+            yield
+        except OSError as error:
+            if str(error) != self._complaint:
+                self.note(f"figures could not be written: {error}")
+            self._complaint = str(error)
+
+
+class _Files:
+    """training.jsonl and tensorboard/ of one run, open for more."""
+
+    def __init__(self, out: Path, *, purge_step: int | None) -> None:
+        """TensorBoard forgets what it knew from `purge_step` on."""
+        out.mkdir(parents=True, exist_ok=True)
+        self._log = (out / LOG).open("a")
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=purge_step)
+
+    def write(self, figures: dict[str, float]) -> None:
+        """Raises `OSError`, perhaps for figures that came before."""
+        self._log.write(json.dumps({"time": round(time.time(), 1)} | _rounded(figures)) + "\n")
+        self._log.flush()
+        for name, value in figures.items():
+            self._board.add_scalar(name, value, int(figures["step"]))
+
+    def close(self) -> None:
+        """Raises `OSError`."""
+        with self._log:
+            self._board.close()
+
+
+def _iteration(line: str) -> float:
+    """The iteration of a line of training.jsonl; infinity for a line that was cut off."""
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:
