@@ -25,5 +25,7 @@ class Decision:
     """The search's judgement for `color`, in [0, 1]."""
     budget_s: float
     """Seconds that the search was allowed; infinite where only visits limited it."""
+    extra_s: float = 0.0
+    """Seconds that it was allowed beside, for as long as its choice was unstable."""
     elapsed_s: float
     """Seconds from the call to the decision, loading of the model included."""

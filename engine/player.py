@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 
 from engine.analysis import Analysis
 from engine.decision import RESIGN, Decision
-from engine.errors import EvaluationError, ModelError
+from engine.errors import ModelError
 from engine.final_score import FinalScore, dead_stones, estimated_score, exact_score, has_exact_score
 from engine.go.position import Position
 from engine.go.rules import DEFAULT_RULES, RuleSet
 from engine.model_source import CatalogModels, ModelSource
+from engine.own_search import OwnSearch
 from engine.resignation import Resignation
 from engine.search.clock import GameClock
 from engine.search.limits import Limits
@@ -78,10 +80,12 @@ class Player:
         self._resignation = Resignation()
         self._seeds = np.random.default_rng(self._settings.seed)
         self._pool = SearcherPool(
-            models or CatalogModels(trusted=self._settings.model), self._settings, notify=self._notify
+            models or CatalogModels(trusted=self._settings.model, device=self._settings.device),
+            self._settings,
+            notify=self._notify,
         )
         self._lock = threading.Lock()
-        self._analysis: Analysis | None = None
+        self._own = OwnSearch(self._search)
         self._is_generating = False
         self._is_aborted = False
         self._is_preloading = preload
@@ -135,10 +139,12 @@ class Player:
 
     def play(self, color: int, action: int) -> None:
         """Plays for either colour, also twice in a row and after the end. Raises `IllegalMove`, position unchanged."""
+        self._own.end_pondering()
         self._position.play(color, action)
 
     def undo(self) -> None:
         """Takes one move back. Raises `CannotUndo`."""
+        self._own.end_pondering()
         self._position.undo()
         self._resignation.reset()
 
@@ -168,27 +174,35 @@ class Player:
         play: bool = True,
         limits: Limits | None = None,
         cleanup: bool = False,
+        allow: Collection[int] | None = None,
+        avoid: Collection[int] = (),
         on_search: Callable[[Analysis], None] | None = None,
     ) -> Decision:
         """Thinks for `color` (either colour may move) and, if `play`, plays the move. Blocks.
 
         `limits`: instead of the clock's and the settings'. `cleanup`: does not pass while the network sees dead enemy
-        stones (kgs-genmove_cleanup). `on_search` gets the running search, for reports from another thread.
-        Raises `ModelError`, `EvaluationError`, and then nothing is played.
+        stones (kgs-genmove_cleanup). `allow` (None: all), `avoid`: actions to choose from, and not to choose.
+        `on_search` gets the running search, for reports from another thread. With `settings.ponder` a search of the
+        opponent's turn goes on after the move. Raises `ModelError`, `EvaluationError`, and `InvalidInput` where no
+        action is left, and then nothing is played.
         """
         with self._lock:
             self._is_generating, self._is_aborted = True, False
         if play:
             self.clock.start(color)
         try:
-            decision = self._decide(color, limits, cleanup=cleanup, is_turn=play, on_search=on_search)
+            started = self._now()
+            turn = self._turn(color, cleanup=cleanup, allow=allow, avoid=avoid)
+            decision = self._decide(turn, limits, started=started, is_turn=play, on_search=on_search)
             if play and decision.action != RESIGN:
                 self._position.play(color, decision.action)
-            return decision
         finally:
             self.clock.stop(color)
             with self._lock:
                 self._is_generating = False
+        if play and decision.action != RESIGN and self._settings.ponders and not self._is_aborted:
+            self._own.ponder(Turn.of(self._position.copy(), -color))
+        return decision
 
     @property
     def is_generating(self) -> bool:
@@ -199,17 +213,24 @@ class Player:
         """Makes a `generate` that runs in another thread answer soon with its best move so far; else does nothing."""
         with self._lock:
             self._is_aborted = True
-            analysis = self._analysis if self._is_generating else None
-        if analysis is not None:
-            analysis.stop()
+        if self._is_generating:
+            self._own.stop()
 
-    def analyze(self, color: int | None = None, limits: Limits | None = None) -> Analysis:
+    def analyze(
+        self,
+        color: int | None = None,
+        limits: Limits | None = None,
+        *,
+        allow: Collection[int] | None = None,
+        avoid: Collection[int] = (),
+    ) -> Analysis:
         """Starts a search of the current position for `color` (None: the side to move); no limits: until stopped.
 
-        The next `generate` or `analyze` ends it. Raises `ModelError`, `EvaluationError`. Blocks while the model loads.
+        `allow`, `avoid`: see `generate`. The next `generate` or `analyze` ends it. Raises `ModelError`,
+        `EvaluationError`, `InvalidInput`. Blocks while the model loads.
         """
-        turn = Turn.of(self._position.copy(), self._position.to_play if color is None else color)
-        return self._start(turn, limits or Limits())
+        color = self._position.to_play if color is None else color
+        return self._own.start(Turn.of(self._position.copy(), color, allow=allow, avoid=avoid), limits or Limits())
 
     def suggest(
         self,
@@ -257,7 +278,7 @@ class Player:
             # With no model at all the board is still of use, and a search will tell.
             with suppress(ModelError):
                 self._pool.models.find(self._settings.model, position.size)
-        self._end_analysis()
+        self._own.end()
         self._position = position
         self._resignation.reset()
         self._load_in_background()
@@ -271,35 +292,41 @@ class Player:
             loading = self._loading = BackgroundLoad(self._pool, *key, notify=self._notify)
         return loading
 
+    def _turn(self, color: int, *, cleanup: bool, allow: Collection[int] | None, avoid: Collection[int]) -> Turn:
+        """The turn to decide, once the network is there."""
+        self._own.end()
+        self._pool.load(self._settings.model, self._position.size)  # the budget starts when the network is there
+        may_pass = not (cleanup and self._sees_dead_enemies(color))
+        return Turn.of(self._position.copy(), color, may_pass=may_pass, allow=allow, avoid=avoid)
+
     def _decide(
         self,
-        color: int,
+        turn: Turn,
         limits: Limits | None,
         *,
-        cleanup: bool,
+        started: float,
         is_turn: bool,
         on_search: Callable[[Analysis], None] | None,
     ) -> Decision:
         """The decision, while the clock runs. `is_turn`: it counts for resignation."""
-        started = self._now()
-        self._end_analysis()
-        self._pool.load(self._settings.model, self._position.size)  # the budget starts when the network is there
-        turn = Turn.of(self._position.copy(), color, may_pass=not (cleanup and self._sees_dead_enemies(color)))
         limits = _FORCED if turn.is_settled else limits or self._limits(turn)
-        with self._start(turn, _ONE_LOOK if self._is_aborted else limits, goes_on=True) as analysis:
+        with self._own.start(turn, _ONE_LOOK if self._is_aborted else limits, goes_on=True) as analysis:
             if self._is_aborted:
                 analysis.stop()
             if on_search is not None:
                 on_search(analysis)
             result = analysis.wait()
+        if self._settings.temperature > 0.0:
+            result = replace(result, best_action=turn.sample(result, self._settings.temperature, self._seeds))
         winrate = turn.winrate(result, result.best_action)
         action = RESIGN if is_turn and self._resigns(turn, winrate) else result.best_action
         return Decision(
             action=action,
-            color=color,
+            color=turn.color,
             result=result,
             winrate=winrate,
             budget_s=math.inf if limits.time_s is None else limits.time_s,
+            extra_s=limits.extra_s,
             elapsed_s=self._now() - started,
         )
 
@@ -307,9 +334,15 @@ class Player:
         """What the clock and the settings allow a move."""
         position = turn.position
         num_stones = int(np.count_nonzero(position.stones))
-        time_s = self.clock.budget_s(turn.color, size=position.size, num_stones=num_stones)
+        budget = self.clock.budget(turn.color, size=position.size, num_stones=num_stones)
         settings = self._settings
-        return Limits(time_s=time_s, visits=settings.visits, playouts=settings.playouts, early_stop=True)
+        return Limits(
+            time_s=budget.time_s,
+            extra_s=budget.extra_s,
+            visits=settings.visits,
+            playouts=settings.playouts,
+            early_stop=True,
+        )
 
     def _resigns(self, turn: Turn, winrate: float) -> bool:
         """Takes note of the turn. When the game is over, its score speaks."""
@@ -325,16 +358,8 @@ class Player:
     def _judge_ownership(self) -> NDArray[np.float32] | None:
         """[A] the network's ownership of the current position, Black's view; None where it has no such head."""
         position = self._position.copy()
-        ownership = self._start(Turn.of(position, position.to_play), _ONE_LOOK).wait().ownership
+        ownership = self._own.start(Turn.of(position, position.to_play), _ONE_LOOK).wait().ownership
         return None if ownership is None else ownership.reshape(-1)
-
-    def _start(self, turn: Turn, limits: Limits, *, goes_on: bool = False) -> Analysis:
-        """The player's own search; the one before it has ended then, and `goes_on` keeps what is of use of it."""
-        self._end_analysis()
-        analysis = self._search(turn, limits, goes_on=goes_on)
-        with self._lock:
-            self._analysis = analysis
-        return analysis
 
     def _search(
         self,
@@ -350,12 +375,3 @@ class Player:
                 seed = int(self._seeds.integers(2**63))
         model = self._settings.model if model is None else model
         return self._pool.start(turn, limits, model=model, seed=seed, settings=self._settings, goes_on=goes_on)
-
-    def _end_analysis(self) -> None:
-        """Ends the player's own search, if one runs; what became of it is of no interest any more."""
-        with self._lock:
-            analysis, self._analysis = self._analysis, None
-        if analysis is not None:
-            analysis.stop()
-            with suppress(EvaluationError):
-                analysis.wait()

@@ -79,7 +79,12 @@ class Searcher:
         self._turn = None
         visits = limits.max_simulations + 1 if limits.counts_simulations else None
         algorithm = settings.resolve_algorithm(visits)
-        config = SearchConfig(algorithm=algorithm, num_considered=considered_actions(visits))
+        config = SearchConfig(
+            algorithm=algorithm,
+            num_considered=considered_actions(visits),
+            choice=settings.choice,
+            settle_distance=settings.settle_distance,
+        )
         self._handle = self._search.start(turn.root(self._variant), limits, seed=seed, config=config, path=path)
         self._turn = turn
         return self._handle
@@ -92,6 +97,7 @@ class Searcher:
     def warm_up(self, settings: PlayerSettings) -> None:
         """Searches an empty board, so that every kernel is compiled and the network has run."""
         self.start(Turn.of(Position(self.size), BLACK), _WARM_UP, seed=0, settings=settings).wait()
+        self._turn = None  # a game's first search is its own
 
 
 def considered_actions(visits: int | None) -> int:

@@ -13,8 +13,10 @@ from typing import Final, Literal
 from engine.errors import InvalidConfig
 
 Algorithm = Literal["auto", "puct", "gumbel"]
+Choice = Literal["visits", "lcb"]
 
 ALGORITHMS: Final = ("auto", "puct", "gumbel")
+CHOICES: Final = ("visits", "lcb")
 DEFAULT_TIME_S: Final = 1.0
 _MAX_DEFAULT_THREADS: Final = 16
 """One tree gains nothing from more threads: they wait for each other and for the interpreter."""
@@ -42,6 +44,17 @@ class PlayerSettings:
     """Never think longer about a move, whatever the clock allows."""
     lag_buffer_s: float = 0.2
     """Time kept back for the way between controller and engine; see `engine.search.clock`."""
+    choice: Choice = "visits"
+    """PUCT: which action to play; see `SearchConfig.choice`."""
+    settle_distance: float = 0.0
+    """PUCT: when to stop before the limit; see `SearchConfig.settle_distance`."""
+    temperature: float = 0.0
+    """Of the first moves, for varied openings: an action is drawn by the search's policy to the power of
+    1 / temperature, which halves every `size` plies; 0: always the best."""
+    ponder: bool = False
+    """Whether to think in the opponent's time; with `reuse_tree` and PUCT."""
+    device: str = "cpu"
+    """Where networks run: a name of `engine.model.onnx_evaluator.PROVIDERS`, optionally with a number: "cuda:1"."""
     reuse_tree: bool = True
     """Whether a move's search goes on from what the one before found; PUCT only."""
     resign: bool = True
@@ -61,6 +74,12 @@ class PlayerSettings:
         """Raises `InvalidConfig` when a value is out of range."""
         if self.algorithm not in ALGORITHMS:
             raise InvalidConfig(f"algorithm {self.algorithm!r} is not one of {', '.join(ALGORITHMS)}")
+        if self.choice not in CHOICES:
+            raise InvalidConfig(f"choice {self.choice!r} is not one of {', '.join(CHOICES)}")
+        for name in ("temperature", "settle_distance"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InvalidConfig(f"{name} must be a number >= 0, not {value!r}")
         for name in ("max_time_s", "time_s"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -81,6 +100,12 @@ class PlayerSettings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidConfig(f"{name} must be at least {least}, not {value!r}")
+
+    @property
+    def ponders(self) -> bool:
+        """Whether thinking in the opponent's time is wanted and of use: a Gumbel search keeps nothing of it."""
+        counts = [count for count in (self.visits, self.playouts) if count is not None]
+        return self.ponder and self.reuse_tree and self.resolve_algorithm(min(counts, default=None)) == "puct"
 
     @property
     def num_threads(self) -> int:

@@ -16,12 +16,14 @@ Knows no network, no clock and no protocol.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import InvalidInput
 from engine.go.features import Variant
 from engine.go.position import Position
 from engine.go.rules import EMPTY, Scoring
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_PLIES_KEPT: Final = 2
 """A search goes on after so many plies; later its imagination has drifted too far from the board."""
+LEAST_TEMPERATURE: Final = 0.05
+"""Below it the best action is taken."""
 LOST_WINRATE: Final = 0.02
 """A move is judged lost below this: not worth playing on for."""
 
@@ -72,11 +76,20 @@ class Turn:
     """Points by which `color` leads if the game ended now; None where the rules do not count by area."""
 
     @classmethod
-    def of(cls, position: Position, color: int, *, may_pass: bool = True) -> Turn:
+    def of(
+        cls,
+        position: Position,
+        color: int,
+        *,
+        may_pass: bool = True,
+        allow: Collection[int] | None = None,
+        avoid: Collection[int] = (),
+    ) -> Turn:
         """The turn of `color` (whoever should move) in `position`, which is taken over, not copied.
 
-        `may_pass=False`: pass only if there is no other sensible move. Models are trained on area scoring, so where
-        territory counts, the search still thinks in area; nothing is exact then.
+        `may_pass=False`: pass only if there is no other sensible move. `allow` (None: all) and `avoid` are actions to
+        choose from and to leave out; raises `InvalidInput` where none remains. Models are trained on area scoring, so
+        where territory counts, the search still thinks in area; nothing is exact then.
         """
         position.to_play = color
         standing = None
@@ -90,6 +103,7 @@ class Turn:
             legal_mask[-1] = not legal_mask[:-1].any()
         elif position.is_over or (standing is not None and standing > 0 and _last_was_pass(position)):
             legal_mask[:-1] = False
+        _restrict(legal_mask, allow, avoid)
         return cls(position=position, color=color, legal_mask=legal_mask, standing=standing)
 
     @property
@@ -123,7 +137,7 @@ class Turn:
         """The moves that lead from `earlier` to this turn, if what was found there is of use here; else None.
 
         At most MOST_PLIES_KEPT, by the players in turn, of the same game under the same rules and komi. None as well
-        where only the pass is left to choose here.
+        where only the pass is left to choose here, or where something was left out there that may be chosen now.
         """
         now, before = self.position, earlier.position
         if self.is_settled or _conditions(self) != _conditions(earlier):
@@ -135,6 +149,8 @@ class Turn:
         colors = [*(move.color for move in path), self.color]
         if any(color != (earlier.color if ply % 2 == 0 else -earlier.color) for ply, color in enumerate(colors)):
             return None
+        if not path and (self.legal_mask & ~earlier.legal_mask).any():
+            return None
         return tuple(move.action for move in path)
 
     def choose(self, result: SearchResult) -> int:
@@ -145,6 +161,20 @@ class Turn:
             return action
         other = self._preferred_point(result)
         return action if other is None or self.winrate(result, other) < LOST_WINRATE else other
+
+    def sample(self, result: SearchResult, temperature: float, rng: np.random.Generator) -> int:
+        """An action drawn by the search's policy to the power of 1 / temperature; the best one where that halves away.
+
+        The temperature halves every `size` plies (KataGo). A pass is never drawn, nor is anything else than it.
+        """
+        temperature *= 0.5 ** (len(self.position.moves) / self.position.size)
+        best = int(result.best_action)
+        weights = np.where(self.legal_mask, result.policy_target, 0.0).astype(np.float64)
+        weights[self.pass_action] = 0.0
+        if temperature < LEAST_TEMPERATURE or best == self.pass_action or not weights.any():
+            return best
+        weights = (weights / weights.max()) ** (1.0 / temperature)
+        return int(rng.choice(weights.shape[0], p=weights / weights.sum()))
 
     def winrate(self, result: SearchResult, action: int) -> float:
         """What the search thinks of `action` for `color`, in [0, 1]; of the position where it has not tried it."""
@@ -158,6 +188,17 @@ class Turn:
             return None
         order = np.lexsort((result.prior[points], result.visits[points]))
         return int(points[order[-1]])
+
+
+def _restrict(legal_mask: NDArray[np.bool_], allow: Collection[int] | None, avoid: Collection[int]) -> None:
+    for action in (*avoid, *(allow or ())):
+        if not 0 <= action < legal_mask.shape[0]:
+            raise InvalidInput(f"action {action} to allow or avoid is not on the board")
+    if allow is not None:
+        legal_mask[np.setdiff1d(np.arange(legal_mask.shape[0]), np.fromiter(allow, np.int64))] = False
+    legal_mask[list(avoid)] = False
+    if not legal_mask.any():
+        raise InvalidInput("no move is left to choose from, after those to allow and to avoid")
 
 
 def _conditions(turn: Turn) -> tuple[object, ...]:

@@ -40,8 +40,17 @@ class RootChoice:
         best = gumbel.winner(*arguments)
         if self.config.algorithm == "gumbel":
             return gumbel.anytime_winner(*arguments) if in_rounds else best
-        most_visited = puct.most_visited(statistics.visits, self.prior, self.roots.legal_mask)
-        return np.where(statistics.visits.any(axis=1), most_visited, best)
+        found = self._most_certain(statistics) if self.config.choice == "lcb" else self._most_visited(statistics)
+        return np.where(statistics.visits.any(axis=1), found, best)
+
+    def _most_visited(self, statistics: RootStatistics) -> NDArray[np.int32]:
+        return puct.most_visited(statistics.visits, self.prior, self.roots.legal_mask)
+
+    def _most_certain(self, statistics: RootStatistics) -> NDArray[np.int32]:
+        q = self.roots.to_play[:, None] * statistics.q
+        bounds = puct.lower_bounds(statistics.visits, q, statistics.variance, stdevs=self.config.lcb_stdevs)
+        share = self.config.lcb_min_share
+        return puct.best_by_lower_bound(bounds, statistics.visits, self.roots.legal_mask, min_share=share)
 
     def winning_actions(self) -> NDArray[np.int32]:
         """[B] int32: an action that wins the game on the spot, or -1; only where values are outcomes."""

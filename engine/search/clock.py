@@ -19,6 +19,8 @@ from engine.search.time_settings import TimeLeft, TimeSettings
 FLOOR_S: Final = 0.005
 """Least time for a move, even where none is left: a move must still come."""
 
+EXTRA_SHARE: Final = 0.5
+"""A move whose choice is unstable gets at most so much more than its budget."""
 _RESERVED_PERIODS: Final = 5
 """All byo-yomi periods but so many are spent like main time."""
 
@@ -33,6 +35,16 @@ class Allotment:
     """To think."""
     most_s: float
     """Thinking longer harms the rest of the game."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Seconds to think from now on."""
+
+    time_s: float
+    """For a move whose choice is clear then."""
+    extra_s: float
+    """More, for one that is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,15 +231,23 @@ class GameClock:
         return None if settings.is_unlimited else self._left[color].after(self.elapsed_s(color), settings)
 
     def budget_s(self, color: int, *, size: int, num_stones: int) -> float:
+        """`budget`, without the extra time."""
+        return self.budget(color, size=size, num_stones=num_stones).time_s
+
+    def budget(self, color: int, *, size: int, num_stones: int) -> Budget:
         """Seconds to think from now on. `num_stones`: stones on the board (or the ply), which tell how far the game is.
 
-        At least `FLOOR_S`; else at most `max_s`, and never more than what is left less the lag.
+        The time is at least `FLOOR_S`; else at most `max_s`, and never more than what is left less the lag. Together
+        with the extra time it stays below that, and below what harms the rest of the game (`Allotment.most_s`). Without
+        time settings there is no extra: every move may have the same.
         """
         left = self.time_left(color)
         if left is None:
-            return max(FLOOR_S, min(self.default_s, self.max_s))
+            return Budget(time_s=max(FLOOR_S, min(self.default_s, self.max_s)), extra_s=0.0)
         settings = self._own_settings[color]
         turns = TurnsLeft.estimate(size=size, num_stones=num_stones)
         share = allot(settings, left, turns=turns, lag_s=self.lag_s)
-        most_s = max(0.0, without_lag(left.total_s(settings), self.lag_s))
-        return max(FLOOR_S, min(max(share.recommended_s, share.least_s), most_s, self.max_s))
+        most_s = min(max(0.0, without_lag(left.total_s(settings), self.lag_s)), self.max_s)
+        time_s = max(FLOOR_S, min(max(share.recommended_s, share.least_s), most_s))
+        extra_s = min(EXTRA_SHARE * time_s, min(share.most_s, most_s) - time_s)
+        return Budget(time_s=time_s, extra_s=max(0.0, extra_s))

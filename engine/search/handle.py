@@ -56,9 +56,7 @@ class SearchHandle:
         self._halves = choice.config.algorithm == "gumbel"
         self._rules = StopRules(
             limits,
-            num_legal=int(choice.roots.legal_mask.sum()),
-            has_win=self._winning_action >= 0,
-            compares_visits=not self._halves,
+            choice,
             elapsed_s=lambda: clock() - started_s,
             statistics=lambda: read_root_statistics(tree, self._formula, 1),
         )

@@ -335,12 +335,13 @@ def read_roots(
     num_trees: int,
     visits: NDArray[np.int32],
     q: NDArray[np.float32],
+    variance: NDArray[np.float32],
     sigma: NDArray[np.float32],
 ) -> None:
     """Writes statistics of the roots of the first `num_trees` trees, [num_trees, A] each.
 
-    `visits` int32; `q` float32, Black's view, NaN where unvisited; `sigma` float32, sigma(completed Q) for the player
-    to move.
+    `visits` int32; `q` float32, Black's view, and `variance` float32 of the values behind it, NaN where unvisited;
+    `sigma` float32, sigma(completed Q) for the player to move.
     """
     num_actions = tree.children_index.shape[2]
     visited = np.empty(num_actions, np.int32)
@@ -350,6 +351,7 @@ def read_roots(
         to_play = tree.to_play[b, ROOT]
         visits[b] = 0
         q[b] = np.nan
+        variance[b] = np.nan
         unvisited_sigma = factor * _normalise(tree, formula, b, to_play, scan.mixed_value)
         for action in range(num_actions):
             outcome = tree.terminal_values[b, action]
@@ -360,4 +362,7 @@ def read_roots(
             child = tree.children_index[b, ROOT, action]
             visits[b, action] = tree.node_visits[b, child]
             q[b, action] = _edge_q(tree, formula, b, child)
+            mean = tree.value_sum[b, child] / visits[b, action]
+            spread = max(0.0, tree.value_squares[b, child] / visits[b, action] - mean * mean)
+            variance[b, action] = formula.discount * formula.discount * spread
             sigma[b, action] = factor * _normalise(tree, formula, b, to_play, q[b, action])

@@ -33,6 +33,8 @@ class Limits:
     bare policy. >= 1."""
     playouts: int | None = None
     """Simulations of this search, the evaluation of the root not included. >= 0."""
+    extra_s: float = 0.0
+    """Seconds after `time_s` that the search may go on while its choice is unstable; with `early_stop`. >= 0."""
     early_stop: bool = False
     """End as soon as the choice is made (StopReason.ONLY_MOVE, DECIDED); for playing, not for analysis."""
 
@@ -40,6 +42,8 @@ class Limits:
         """Raises `InvalidInput` for a limit out of range."""
         if self.time_s is not None and not (math.isfinite(self.time_s) and self.time_s >= 0.0):
             raise InvalidInput(f"time limit {self.time_s!r}: expected a number of seconds, 0 or more")
+        if not (math.isfinite(self.extra_s) and self.extra_s >= 0.0):
+            raise InvalidInput(f"extra time {self.extra_s!r}: expected a number of seconds, 0 or more")
         if self.visits is not None and self.visits < 1:
             raise InvalidInput(f"visit limit {self.visits!r}: expected 1 or more")
         if self.playouts is not None and self.playouts < 0:

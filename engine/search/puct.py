@@ -1,4 +1,7 @@
-"""MuZero's root: noise on the prior, the policy of the visit counts. The formula itself is `kernels._choose_puct`."""
+"""MuZero's root: noise on the prior, the policy of the visit counts, the choice by lower bounds.
+
+The formula that grows the tree is `kernels._choose_puct`.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +40,28 @@ def most_visited(
     most = np.where(legal_mask, visits, -1).max(axis=1, keepdims=True)
     best = np.where(legal_mask & (visits == most), prior, -1.0).argmax(axis=1)
     return np.asarray(best, dtype=np.int32)
+
+
+def lower_bounds(
+    visits: NDArray[np.int32], q: NDArray[np.float32], variance: NDArray[np.float32], *, stdevs: float
+) -> NDArray[np.float64]:
+    """[B, A] float64: `q` (of the player to move, in [-1, 1]) less `stdevs` standard errors; -inf where unvisited.
+
+    As KataGo (cpp/search/searchhelpers.cpp, `getSelfUtilityLCBAndRadius`): a prior observation with the variance of the
+    whole range and the weight 1 / visits^2 keeps a few equal values from looking certain.
+    """
+    number = np.maximum(visits, 1).astype(np.float64)
+    prior_weight = 1.0 / number**2
+    total = number + prior_weight
+    spread = (variance * number + prior_weight) / total
+    effective_number = total**2 / (number + prior_weight**2)
+    return np.where(visits > 0, q - stdevs * np.sqrt(spread / effective_number), -np.inf)
+
+
+def best_by_lower_bound(
+    bounds: NDArray[np.float64], visits: NDArray[np.int32], legal_mask: NDArray[np.bool_], *, min_share: float
+) -> NDArray[np.int32]:
+    """[B] int32: the legal action with the greatest bound, of those with `min_share` of the most visits."""
+    most = np.where(legal_mask, visits, 0).max(axis=1, keepdims=True)
+    is_eligible = legal_mask & (visits > 0) & (visits >= min_share * most)
+    return np.asarray(np.where(is_eligible, bounds, -np.inf).argmax(axis=1), dtype=np.int32)

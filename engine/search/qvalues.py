@@ -23,6 +23,8 @@ class RootStatistics:
     """[B, A] finished simulations through each action."""
     q: NDArray[np.float32]
     """[B, A] Q of each action, Black's view; NaN where unvisited."""
+    variance: NDArray[np.float32]
+    """[B, A] variance of the single values whose mean is `q`; NaN where unvisited."""
     sigma: NDArray[np.float32]
     """[B, A] (c_visit + max N) * c_scale * q01 of the completed Q, for the player to move."""
     value: NDArray[np.float32]
@@ -32,7 +34,8 @@ class RootStatistics:
 def read_root_statistics(tree: Tree, formula: Formula, num_trees: int) -> RootStatistics:
     """Copies the statistics of the first `num_trees` roots."""
     shape = (num_trees, tree.children_index.shape[2])
-    visits, q, sigma = np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    read_roots(tree, formula, num_trees, visits, q, sigma)
+    visits = np.empty(shape, np.int32)
+    q, variance, sigma = (np.empty(shape, np.float32) for _ in range(3))
+    read_roots(tree, formula, num_trees, visits, q, variance, sigma)
     value = tree.value_sum[:num_trees, ROOT] / tree.node_visits[:num_trees, ROOT]
-    return RootStatistics(visits=visits, q=q, sigma=sigma, value=value.astype(np.float32))
+    return RootStatistics(visits=visits, q=q, variance=variance, sigma=sigma, value=value.astype(np.float32))

@@ -97,6 +97,11 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         model=options.model,
         threads=options.threads,
         algorithm=options.algorithm,
+        choice=options.choice,
+        settle_distance=options.settle,
+        temperature=options.temperature,
+        ponder=options.ponder,
+        device=options.device,
         time_s=options.time,
         visits=options.visits,
         playouts=options.playouts,
@@ -133,6 +138,24 @@ def make_parser() -> argparse.ArgumentParser:
     strength.add_argument(
         "--algorithm", choices=("auto", "puct", "gumbel"), default="auto", help="of the search; %(default)s"
     )
+    strength.add_argument(
+        "--choice",
+        choices=("visits", "lcb"),
+        default="visits",
+        help="play the most visited move, or the one whose value is least likely to be bad; %(default)s",
+    )
+    strength.add_argument(
+        "--settle",
+        metavar="D",
+        type=float,
+        default=0.0,
+        help="stop when the search has moved by less than this since its half, 0.1 for example; %(default)s: never",
+    )
+    strength.add_argument("--ponder", action="store_true", help="think in the opponent's time, a minute at most")
+    strength.add_argument(
+        "--temperature", metavar="T", type=float, default=0.0, help="varied openings, 0.5 for example; %(default)s"
+    )
+    strength.add_argument("--device", default="cpu", help="where networks run: cpu, cuda, openvino, ...; %(default)s")
     strength.add_argument("--seed", metavar="N", type=int, help="repeats a game, with --threads 1 and --visits")
     strength.add_argument(
         "--max-memory", "--memory", metavar="MIB", type=int, default=1024, help="of the search tree; %(default)s MiB"

@@ -109,6 +109,7 @@ def _player_settings(arguments: argparse.Namespace) -> PlayerSettings:
         seed=arguments.seed,
         concurrent_searches=searches,
         max_memory_mib=arguments.memory,
+        device=arguments.device,
     )
 
 
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", metavar="NAME", help="model name or folder; the installation's choice for each board size")
     add("--concurrent-searches", metavar="N", type=int, default=1, help="searches at a time; %(default)s")
     add("--threads", metavar="N", type=int, default=0, help="threads of one search; its share of the cores")
+    add("--device", default=player.device, help="where networks run: cpu, cuda, openvino, ...; %(default)s")
     add("--memory", metavar="MIB", type=int, default=player.max_memory_mib, help="of all search trees; %(default)s")
     add("--max-queue", metavar="N", type=int, help="requests that may wait for a search; twice the searches at a time")
     add("--default-time", metavar="S", type=float, default=limits.default_time_s, help="seconds a search; %(default)s")

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.errors import CannotUndo, EvaluationError, IllegalMove, InvalidRules, ModelNotFound, UnsupportedBoardSize
+from engine.errors import (
+    CannotUndo,
+    EvaluationError,
+    IllegalMove,
+    InvalidConfig,
+    InvalidInput,
+    InvalidRules,
+    ModelNotFound,
+    UnsupportedBoardSize,
+)
 from engine.go.diagram import from_diagram
 from engine.go.position import Position
 from engine.go.rules import BLACK, RULE_PRESETS, WHITE
@@ -228,6 +237,104 @@ def test_nothing_is_kept_on_request() -> None:
         assert player.generate(WHITE).result.carried_visits == 0
 
 
+# --- in the opponent's time
+
+
+def ponderer(player: Player) -> Analysis:
+    analysis = player._own._analysis
+    assert analysis is not None
+    return analysis
+
+
+def test_pondering_goes_on_until_the_opponent_has_moved() -> None:
+    with playing(LINE, visits=200, ponder=True) as player:
+        player.generate(BLACK)
+        pondering = ponderer(player)
+        assert pondering.color == WHITE
+        while pondering.snapshot().total_visits < 400:  # the network is fast
+            assert not pondering.is_finished
+        player.play(WHITE, 7)
+        assert pondering.is_finished
+        found = pondering.snapshot()
+        assert found.visits[7] > 20
+        second = player.generate(BLACK)
+        assert second.result.carried_visits > 0
+        assert ponderer(player) is not pondering
+
+
+@pytest.mark.parametrize("call", ["undo", "new_game", "generate", "analyze", "final_score", "close"])
+def test_every_call_that_concerns_the_game_ends_pondering(call: str) -> None:
+    with playing(LINE, visits=200, ponder=True) as player:
+        player.generate(BLACK)
+        pondering = ponderer(player)
+        assert not pondering.is_finished
+        arguments = {"generate": [WHITE], "analyze": [WHITE, Limits(visits=2)]}.get(call, [])
+        getattr(player, call)(*arguments)
+        pondering.wait(LONG_S)
+        assert pondering.is_finished
+
+
+@pytest.mark.parametrize(
+    ("reason", "settings"),
+    [
+        ("not asked for", {}),
+        ("nothing is kept", {"ponder": True, "reuse_tree": False}),
+        ("Gumbel search", {"ponder": True, "visits": 30}),
+    ],
+)
+def test_no_pondering(reason: str, settings: dict[str, Any]) -> None:
+    with playing(LINE, **{"visits": 200, **settings}) as player:
+        analysis = []
+        player.generate(BLACK, on_search=analysis.append)
+        assert ponderer(player) is analysis[0], reason
+
+
+def test_pondering_of_a_broken_network_is_told_by_the_next_move() -> None:
+    opinion = Opinion()
+    with playing(opinion, visits=200, ponder=True) as player:
+
+        def breaks(analysis: Analysis) -> None:
+            analysis.wait(LONG_S)
+            opinion.is_broken = True
+
+        assert player.generate(BLACK, on_search=breaks).action >= 0
+        with pytest.raises(EvaluationError):
+            player.generate(WHITE)
+
+
+# --- what may be chosen
+
+
+def test_allowed_and_avoided_moves() -> None:
+    with playing(LINE, visits=100) as player:
+        assert player.generate(BLACK, play=False, avoid=[CENTRE]).action in (7, 11, 13, 17)
+        assert player.generate(BLACK, play=False, allow=[3]).action == 3
+        result = player.analyze(BLACK, Limits(visits=100), avoid=[CENTRE, 7]).wait(LONG_S)
+        assert result.visits[CENTRE] == result.visits[7] == 0
+        with pytest.raises(InvalidInput):
+            player.generate(BLACK, allow=[3], avoid=[3])
+        assert player.position.moves == []
+        assert player.generate(BLACK).action == CENTRE
+
+
+def test_temperature_varies_the_opening_and_a_seed_repeats_it() -> None:
+    def opening(seed: int, temperature: float) -> list[int]:
+        with playing(LINE, visits=100, seed=seed, temperature=temperature) as player:
+            return [player.generate(color).action for color in (BLACK, WHITE, BLACK)]
+
+    games = [opening(seed, 1.0) for seed in range(6)]
+    assert len({tuple(game) for game in games}) > 3
+    assert opening(2, 1.0) == games[2]
+    assert opening(1, 0.0) == opening(2, 0.0)
+
+
+def test_a_device_that_is_not_there_is_told(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path, "tiny")
+    models = CatalogModels(Catalog([tmp_path]), device="tpu")
+    with playing(models=models) as player, pytest.raises(InvalidConfig, match="'tpu' is not one of cpu, cuda"):
+        player.generate(BLACK)
+
+
 # --- passing
 
 
@@ -355,7 +462,9 @@ def test_the_budget_is_the_clock_s() -> None:
     with playing(now=watch, lag_buffer_s=0.0) as player:
         player.clock.set_settings(TimeSettings.absolute(600))
         expected = player.clock.budget_s(BLACK, size=SIZE, num_stones=0)
-        assert player.generate(BLACK).budget_s == expected
+        decision = player.generate(BLACK)
+        assert decision.budget_s == expected
+        assert decision.extra_s == pytest.approx(expected / 2)
         assert player.generate(WHITE, play=False, limits=Limits(visits=2)).budget_s == float("inf")
 
 

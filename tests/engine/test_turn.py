@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.errors import InvalidInput
 from engine.go.diagram import from_diagram
 from engine.go.position import Position
 from engine.go.rules import BLACK, RULE_PRESETS, WHITE
@@ -172,6 +173,22 @@ def test_own_eyes_are_no_choice() -> None:
     assert chosen == {"A3", "B3", "C3", "D3", "E3", "pass"}
 
 
+def test_allowed_and_avoided_actions() -> None:
+    position = Position(5)
+    allowed = [from_gtp(vertex, 5) for vertex in ("A1", "B2", "C3")]
+    turn = Turn.of(position.copy(), BLACK, allow=allowed, avoid=allowed[:1])
+    assert np.flatnonzero(turn.legal_mask).tolist() == sorted(allowed[1:])
+    avoiding = Turn.of(position.copy(), BLACK, avoid=[turn.pass_action])
+    assert avoiding.legal_mask.sum() == 25
+    assert not avoiding.legal_mask[turn.pass_action]
+
+
+@pytest.mark.parametrize("wrong", [{"allow": []}, {"allow": [26]}, {"avoid": [-1]}, {"avoid": range(26)}])
+def test_something_must_be_left_to_choose(wrong: dict[str, list[int]]) -> None:
+    with pytest.raises(InvalidInput):
+        Turn.of(Position(5), BLACK, **wrong)  # type: ignore[arg-type]
+
+
 # --- the choice after the search
 
 
@@ -235,6 +252,34 @@ def test_winrate() -> None:
     assert to_winrate(1.2, BLACK) == 1.0
 
 
+def drawn(turn: Turn, temperature: float, shares: dict[str, float], *, best: str = "A1") -> list[str]:
+    result = result_of(5, best, A1=(9, 0.0))
+    policy = np.zeros(26, np.float32)
+    for vertex, share in shares.items():
+        policy[from_gtp(vertex, 5)] = share
+    result, rng = replace(result, policy_target=policy), np.random.default_rng(3)
+    return [to_gtp(turn.sample(result, temperature, rng), 5) for _ in range(400)]
+
+
+def test_draws_follow_the_policy_and_the_temperature() -> None:
+    turn = Turn.of(Position(5), BLACK)
+    shares = {"A1": 0.6, "B2": 0.3, "pass": 0.1}
+    even, sharp = drawn(turn, 1.0, shares), drawn(turn, 0.5, shares)
+    assert set(even) == {"A1", "B2"}
+    assert even.count("B2") == pytest.approx(400 / 3, abs=40)
+    assert sharp.count("B2") == pytest.approx(400 / 5, abs=35)
+    assert set(drawn(turn, 0.0, shares)) == {"A1"}
+    assert set(drawn(turn, 1.0, shares, best="pass")) == {"pass"}
+
+
+def test_draws_cool_down_with_the_game() -> None:
+    position = Position(5)
+    for point in range(20):
+        position.play(BLACK if point % 2 == 0 else WHITE, point if point % 5 != 4 else 25)
+    late = drawn(Turn.of(position, BLACK), 1.0, {"pass": 0.5, "B1": 0.6, "C1": 0.4}, best="B1")
+    assert late.count("C1") < 15
+
+
 # --- from one turn to the next
 
 
@@ -255,6 +300,12 @@ def test_path_between_turns() -> None:
     both = turn_after("A1", "B2", "C3", "D4").path_from(first)
     assert both == (from_gtp("C3", 5), from_gtp("D4", 5))
     assert turn_after("A1", "B2", "pass", "D4").path_from(first) == (25, from_gtp("D4", 5))
+
+
+def test_no_path_from_a_search_of_some_moves_to_one_of_more() -> None:
+    everything, some = Turn.of(Position(5), BLACK), Turn.of(Position(5), BLACK, avoid=[3])
+    assert everything.path_from(some) is None
+    assert some.path_from(everything) == ()
 
 
 @pytest.mark.parametrize(

@@ -368,3 +368,37 @@ def test_a_lost_clock_still_gives_the_floor() -> None:
     clock, watch = make_clock(TimeSettings.absolute(1))
     think(clock, watch, 50)
     assert clock.budget_s(BLACK, size=9, num_stones=0) == FLOOR_S
+
+
+def test_extra_time_is_half_the_budget_and_harms_nothing() -> None:
+    clock, _ = make_clock(TimeSettings.absolute(600))
+    budget = clock.budget(BLACK, size=9, num_stones=0)
+    assert budget.time_s == clock.budget_s(BLACK, size=9, num_stones=0)
+    assert budget.extra_s == pytest.approx(budget.time_s / 2)
+
+
+@pytest.mark.parametrize(
+    ("label", "settings", "limits"),
+    [
+        ("no time settings: every move may have the same", TimeSettings.none(), {"default_s": 3}),
+        ("longest move", TimeSettings.absolute(1e5), {"max_s": 2}),
+        ("last byo-yomi period", TimeSettings.byo_yomi(0.0, 10.0, 1), {}),
+    ],
+)
+def test_no_extra_time(label: str, settings: TimeSettings, limits: dict[str, float]) -> None:
+    clock, _ = make_clock(settings, **limits)
+    clock.start(BLACK)
+    assert clock.budget(BLACK, size=9, num_stones=0).extra_s == 0.0, label
+
+
+@pytest.mark.parametrize("main_s", [0.01, 0.5, 5.0, 50.0])
+@pytest.mark.parametrize("increment_s", [0.0, 0.1, 5.0])
+def test_extra_time_never_loses_on_time(main_s: float, increment_s: float) -> None:
+    clock, watch = make_clock(TimeSettings.fischer(main_s, increment_s), lag_s=0.0)
+    for ply in range(200):
+        budget = clock.budget(BLACK, size=9, num_stones=min(2 * ply, 60))
+        think(clock, watch, budget.time_s + budget.extra_s)
+        left = clock.time_left(BLACK)
+        assert left is not None
+        if budget.time_s > FLOOR_S:
+            assert left.main_s > 0.0

@@ -14,6 +14,7 @@ from engine.model.contract import RecurrentOutput, RootOutput
 from engine.search.batch_search import BatchSearch
 from engine.search.config import SearchConfig
 from engine.search.limits import Limits
+from engine.search.qvalues import read_root_statistics
 from engine.search.roots import RootBatch
 from engine.search.search import Search, SearchResult, StopReason
 from engine.search.tree import ROOT
@@ -368,6 +369,23 @@ def test_stops_when_the_choice_is_made() -> None:
     assert early.stop_reason is StopReason.DECIDED
     assert early.total_visits < 900
     assert early.best_action == full.best_action
+
+
+def test_variance_is_that_of_the_values_backed_up() -> None:
+    search = make_search()
+    result = finished(search, Limits(visits=300))
+    tree = search._tree
+    statistics = read_root_statistics(tree, PUCT.formula(pass_action=-1), 1)
+    below: dict[int, list[float]] = {}
+    for node in range(1, tree.num_nodes[0]):
+        first = node
+        while tree.parent[0, first] != ROOT:
+            first = tree.parent[0, first]
+        below.setdefault(int(tree.action_from_parent[0, first]), []).append(float(tree.raw_value[0, node]))
+    for action, values in below.items():
+        assert statistics.q[0, action] == pytest.approx(np.mean(values), abs=1e-5)
+        assert statistics.variance[0, action] == pytest.approx(np.var(values), abs=1e-5)
+    assert np.isnan(statistics.variance[0, result.visits == 0]).all()
 
 
 def test_variations_follow_the_visits() -> None:
