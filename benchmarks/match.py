@@ -36,7 +36,9 @@ from protocol.gtp.client import EngineDead, EngineError, EngineProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = f"{sys.executable} {ROOT / 'tengen.py'} gtp --no-resign --time {{time}}"
-GNUGO = "/usr/games/gnugo --mode gtp --chinese-rules --capture-all-dead --positional-superko --level {level}"
+GNUGO = (
+    "/usr/games/gnugo --mode gtp --chinese-rules --capture-all-dead --positional-superko --never-resign --level {level}"
+)
 LATE_S = 0.15
 """How much later than its time our move may arrive."""
 START_TIMEOUT_S = 300.0
