@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from engine.errors import EvaluationError, InvalidInput
 
+TOUCHED_BYTES: Final = 64 * 2**20
+"""So much of a pool is written when it is made: to get a page of memory at its first use costs a search up to a third
+of its speed on some systems. Slots are used again before new ones are, so later moves seldom need more."""
 _FINITE, _NOT_FINITE, _NO_SUCH_SLOT = 0, 1, 2
 
 
@@ -52,13 +56,14 @@ class HiddenPool:
     """N hidden states of one shape, float32. Disjoint slots may be used from several threads at once."""
 
     def __init__(self, num_slots: int, shape: Sequence[int]) -> None:
-        """Reserves N * prod(shape) * 4 bytes, which the operating system hands out as slots are first written."""
+        """Reserves N * prod(shape) * 4 bytes; those past TOUCHED_BYTES become real as slots are first written."""
         if num_slots < 1:
             raise InvalidInput(f"num_slots {num_slots} is not positive")
         self.num_slots = num_slots
         self.shape = tuple(shape)
         self._states = np.empty((num_slots, *self.shape), dtype=np.float32)
         self._rows = self._states.reshape(num_slots, -1)
+        self._states.reshape(-1)[: TOUCHED_BYTES // self._states.itemsize] = 0.0
 
     @property
     def nbytes(self) -> int:
