@@ -2,8 +2,8 @@
 
 Every core runs a process that only counts, at the engine's own priority. A move's lateness is its time from call to
 answer less what it was allowed (budget and extra time). The stated limits: 50 ms at the 99th percentile, 150 ms at
-worst, and no game lost on time. The engine plays itself; both sides' clocks are the engine's own books, with nothing kept back
-for a controller, because there is none.
+worst, and no game lost on time. The engine plays itself; both sides' clocks are the engine's own books, with nothing
+kept back for a controller, because there is none.
 
 Run: python -m benchmarks.deadlines [--moves 300] [--time 0.2] [--games 50] [--main-time 10] [--idle]
 """

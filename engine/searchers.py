@@ -19,6 +19,7 @@ from engine.go.rules import BLACK
 from engine.model.contract import Evaluator
 from engine.model.manifest import ModelManifest
 from engine.model_source import ModelSource
+from engine.root_symmetries import SymmetricRoots
 from engine.search.config import SearchConfig
 from engine.search.handle import SearchHandle
 from engine.search.limits import Limits
@@ -214,6 +215,8 @@ class SearcherPool:
         self._make_room()
         num_slots = node_limit(manifest, size, self._settings)
         evaluator = self.models.open(model, size, num_slots=num_slots)
+        if self._settings.root_symmetries:
+            evaluator = SymmetricRoots(evaluator, size=size)
         searcher = Searcher(evaluator, manifest, size, self._settings)
         searcher.warm_up(self._settings)
         searcher.is_taken = is_taken

@@ -53,6 +53,8 @@ class PlayerSettings:
     1 / temperature, which halves every `size` plies; 0: always the best."""
     ponder: bool = False
     """Whether to think in the opponent's time; with `reuse_tree` and PUCT."""
+    root_symmetries: bool = False
+    """Whether the root's evaluation is the mean over the board's eight symmetries; fixed when the network is loaded."""
     device: str = "cpu"
     """Where networks run: a name of `engine.model.onnx_evaluator.PROVIDERS`, optionally with a number: "cuda:1"."""
     reuse_tree: bool = True

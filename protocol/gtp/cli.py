@@ -101,6 +101,7 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         settle_distance=options.settle,
         temperature=options.temperature,
         ponder=options.ponder,
+        root_symmetries=options.root_symmetries,
         device=options.device,
         time_s=options.time,
         visits=options.visits,
@@ -150,6 +151,9 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         help="stop when the search has moved by less than this since its half, 0.1 for example; %(default)s: never",
+    )
+    strength.add_argument(
+        "--root-symmetries", action="store_true", help="judge the board turned and mirrored, and take the mean"
     )
     strength.add_argument("--ponder", action="store_true", help="think in the opponent's time, a minute at most")
     strength.add_argument(

@@ -244,3 +244,39 @@ def test_what_stands_in_terminal_nodes_is_not_read() -> None:
     result = run(search, make_root(to_play=-1), Limits(playouts=100), path=[best])
     assert result.carried_visits > 0
     assert_sound(search, result)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_interrupts_lose_no_slot(seed: int) -> None:
+    """Searches of one game, and of others, stopped at any moment by another thread's leave."""
+    rng = np.random.default_rng(seed)
+    search = make_search(max_nodes=int(rng.integers(20, 400)), threads=int(rng.integers(1, 4)))
+    path: list[int] | None = None
+    to_play = 1
+    for ply in range(30):
+        legal_mask = rng.random((1, NUM_ACTIONS)) < 0.8
+        legal_mask[0, int(rng.integers(NUM_ACTIONS))] = True
+        root = make_root(to_play=to_play, seed=float(ply), legal_mask=legal_mask)
+        algorithm = "gumbel" if rng.random() < 0.2 else "puct"
+        config = SearchConfig(algorithm=algorithm)  # type: ignore[arg-type]
+        limits = Limits() if rng.random() < 0.5 else Limits(playouts=int(rng.integers(200)))
+        handle = search.start(root, limits, config=config, path=path)
+        wanted = int(rng.integers(1, 100))
+        while not handle.is_finished and handle.snapshot().total_visits < wanted:
+            pass
+        handle.stop()
+        result = handle.wait(PATIENCE_S)
+        assert handle.is_finished
+        assert_sound(search, result)
+        assert legal_mask[0, result.best_action]
+        assert not result.visits[~legal_mask[0]].any()
+        path = [result.best_action] if rng.random() < 0.8 else None
+        to_play = -to_play
+
+
+def test_two_searches_in_one_process_do_not_disturb_each_other() -> None:
+    alone = run(make_search(), make_root(), Limits(playouts=600))
+    first, second = make_search(), make_search()
+    handles = [search.start(make_root(), Limits(playouts=600)) for search in (first, second)]
+    for handle in handles:
+        np.testing.assert_array_equal(handle.wait(PATIENCE_S).visits, alone.visits)
