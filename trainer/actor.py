@@ -20,7 +20,7 @@ class Actor(Protocol):
         ...
 
 
-def make_actor(network: Network, config: TrainConfig, *, num_actions: int, device: str) -> Actor:
+def make_actor(network: Network, config: TrainConfig, *, device: str) -> Actor:
     """An actor for self-play of `config`: slots for every tree's root and simulations."""
     slots = config.selfplay.num_games * (config.search.num_simulations + 1)
     if device == "cpu":
@@ -33,7 +33,7 @@ class OnnxActor:
 
     def __init__(self, network: Network, config: TrainConfig, *, num_slots: int) -> None:
         from engine.model.onnx_evaluator import OnnxEvaluator
-        from trainer.export import OnnxExporter
+        from trainer.onnx_graph import OnnxExporter
 
         self._exporter = OnnxExporter(network)
         initial, recurrent = self._exporter.export(network.state_dict())

@@ -168,6 +168,8 @@ class TrainConfig:
         low, high = self.env.komi_low, self.env.komi_high
         if not math.ceil(low / KOMI_STEP) <= math.floor(high / KOMI_STEP):
             raise InvalidConfig(f"no komi in steps of {KOMI_STEP} from env.komi_low = {low} to env.komi_high = {high}")
+        if self.is_go and max(-low, high) > 2 * self.env.size**2:
+            raise InvalidConfig(f"komi from {low} to {high} is beyond twice the area of the board")
         if self.replay.holdout_every == 1:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
         if self.is_go and self.network.reward is not None:

@@ -144,7 +144,7 @@ def evaluate(
         selfplay=dataclasses.replace(checkpoint.config.selfplay, num_games=each),
     )
     env = make_env(config, num_envs=each)
-    actor = make_actor(checkpoint.averaged_network(), config, num_actions=env.num_actions, device="cpu")
+    actor = make_actor(checkpoint.averaged_network(), config, device="cpu")
     agent = SearchAgent(actor.evaluator, config, num_games=each, num_actions=env.num_actions)
     if not env.two_player:
         return [play_games(env, agent, seed=seed)]

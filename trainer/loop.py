@@ -51,7 +51,7 @@ class Run:
         self.learner = Learner(make_network(config.network), config.learner, device=device)
         self.replay = ReplayBuffer(config.replay)
         env = make_env(config, num_envs=config.selfplay.num_games)
-        self.actor = make_actor(self.learner.averaged, config, num_actions=env.num_actions, device=device)
+        self.actor = make_actor(self.learner.averaged, config, device=device)
         self.selfplay = SelfPlay(config, env, self.actor.evaluator, self.play_rng)
         self.builder = WindowBuilder(config, num_actions=env.num_actions)
         self.iteration = 0

@@ -38,6 +38,7 @@ def test_overrides() -> None:
         ("selfplay.random_opening_share=1.5", "random_opening_share"),
         ("env.size=1", "env.size"),
         ("env.komi_high=-20.0", "no komi in steps"),
+        ("env.size=3", "beyond twice the area"),
         ("network.kind=cnn", "network.kind"),
         ("network.channels=0", "network.channels"),
         ("network.value.low=1.0", "low must be less than high"),

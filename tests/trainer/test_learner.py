@@ -88,6 +88,44 @@ def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     assert learner.step_count == 0
 
 
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
+    learner = make_learner()
+    before = {k: v.clone() for k, v in learner.state().items()}
+    next(learner.network.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(EvaluationError, match="gradient is not finite at step 0"):
+        learner.step(make_windows(8))
+    assert all(torch.equal(v, before[k]) for k, v in learner.state().items())
+
+
+def test_losses_are_computed_on_the_device_of_the_network() -> None:
+    """torch's "meta" device refuses operands of other devices as a GPU does."""
+    learner = make_learner()
+    losses = compute_losses(learner.network.to("meta"), make_windows(8).to("meta"), learner.config)
+    assert {loss.device.type for loss in losses.values()} == {"meta"}
+
+
+def test_the_average_follows_the_weights_and_forgets_the_start() -> None:
+    learner = make_learner(ema_decay=0.75, learning_rate=1e-2, warmup_steps=0)
+    windows = make_windows(8)
+    expected = [p.clone() for p in learner.network.parameters()]
+    for step in range(1, 40):
+        learner.step(windows)
+        decay = min(0.75, step / (step + 9))
+        current = [p.detach() for p in learner.network.parameters()]
+        expected = [decay * e.detach() + (1 - decay) * c for e, c in zip(expected, current, strict=True)]
+    for wanted, found in zip(expected, learner.averaged.parameters(), strict=True):
+        assert torch.allclose(wanted, found, atol=1e-5)
+
+
+def test_biases_do_not_decay_and_gradients_are_clipped() -> None:
+    learner = make_learner(clip_norm=1e-3)
+    assert [group["weight_decay"] for group in learner.optimizer.param_groups] == [1e-4, 0.0]
+    assert {p.dim() for p in learner.optimizer.param_groups[1]["params"]} == {1}
+    assert learner.step(make_windows(8))["grad_norm"] > 1e-3  # told as it was
+    gradients = torch.cat([p.grad.flatten() for p in learner.network.parameters() if p.grad is not None])
+    assert gradients.norm() == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_state_survives_a_round_trip() -> None:
     first, second = make_learner(), make_learner(seed=1)
     windows = make_windows(16)

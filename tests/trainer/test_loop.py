@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from engine.errors import InvalidConfig
-from trainer.checkpoint import list_checkpoints, load_checkpoint
+from engine.errors import EvaluationError, InvalidConfig, TengenError
+from tests.support.go_games import random_games
+from trainer import checkpoint, loop
+from trainer.checkpoint import CHECKPOINTS, Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
 from trainer.config import PRESETS, TrainConfig, load_config
-from trainer.loop import CHECKPOINTS, Run, train
+from trainer.loop import Run, train
 from trainer.progress import Reporter
+
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 MINIATURE = [
     "selfplay.num_games=8",
@@ -46,6 +54,14 @@ def stop_after(iterations: int):
 def run_in(folder: Path, config: TrainConfig, iterations: int, *, resume: bool = False) -> Run:
     with Reporter(folder, title="test", sample_every=2) as reporter:
         return train(config, folder, reporter=reporter, resume=resume, should_stop=stop_after(iterations))
+
+
+@pytest.fixture(scope="module")
+def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one round of 3x3 Go."""
+    folder = tmp_path_factory.mktemp("run")
+    run_in(folder, miniature("go5"), 1)
+    return folder
 
 
 @pytest.mark.parametrize("preset", ["go5", "tictactoe"])
@@ -130,12 +146,137 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, capsys: pyte
     assert "passing over a damaged checkpoint" in capsys.readouterr().err
 
 
+def test_three_damaged_checkpoints_do_not_swallow_new_ones(tmp_path: Path) -> None:
+    """They are newer by name than what a run that fell back will save next."""
+    config = miniature("tictactoe")
+    run_in(tmp_path, config, 1)
+    [whole] = list_checkpoints(tmp_path / CHECKPOINTS)
+    for i in range(3):
+        damaged = tmp_path / CHECKPOINTS / f"step-9999999{i}-000009"
+        shutil.copytree(whole, damaged)
+        (damaged / "weights.safetensors").write_bytes(b"nonsense")
+    run_in(tmp_path, config, 1, resume=True)
+    assert load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0]).progress["iteration"] == 2
+
+
 def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     run_in(tmp_path, miniature("go5"), 1)
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InvalidConfig, match="add --resume"):
         run_in(tmp_path, miniature("go5"), 1)
-    with pytest.raises(InvalidConfig, match="network"):
-        run_in(tmp_path, miniature("go5", "network.channels=16"), 1, resume=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("network.channels=16", r"network\.channels = 8, this run 16"),
+        ("env.size=4", r"env\.size = 3, this run 4"),
+        ("selfplay.num_games=4", r"selfplay\.num_games = 8, this run 4"),
+    ],
+)
+def test_a_run_goes_on_only_with_what_its_games_and_weights_fit(
+    tmp_path: Path, go_run: Path, change: str, message: str
+) -> None:
+    shutil.copytree(go_run, tmp_path / "run")
+    with pytest.raises(InvalidConfig, match=message):
+        run_in(tmp_path / "run", miniature("go5", change), 1, resume=True)
+
+
+def test_other_replay_settings_apply_to_new_positions_only(tmp_path: Path) -> None:
+    config = miniature("tictactoe")
+    before = run_in(tmp_path, config, 2)
+    saved = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0])
+    after = Run(miniature("tictactoe", "replay.windows_per_position=100", "replay.warmup_positions=0"))
+    after.restore(saved)
+    assert after.windows_owed == before.windows_owed < 32
+    made = after.replay.total_positions
+    after.remember(before.replay.games[:1])
+    assert after.windows_owed == before.windows_owed + 100 * (after.replay.total_positions - made)
+
+
+def test_positions_of_the_warm_up_pay_for_nothing() -> None:
+    run = Run(miniature("tictactoe", "replay.warmup_positions=100", "replay.windows_per_position=2"))
+    game = random_games(1, size=3, seed=0)[0]
+    length = len(game)
+    for i in range(1, 60):
+        run.remember([game])
+        held_out = i // 50
+        assert run.windows_owed == 2 * max((i - held_out) * length - 100, 0)
+
+
+def test_a_checkpoint_that_cannot_be_written_on_the_way_does_not_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[str] = []
+
+    def full_disk_at_first(folder: Path, checkpoint: Checkpoint, *, name: str) -> Path:
+        calls.append(name)
+        if len(calls) < 3:
+            raise OSError("no space left on device")
+        return save_checkpoint(folder, checkpoint, name=name)
+
+    monkeypatch.setattr(loop, "save_checkpoint", full_disk_at_first)
+    run = run_in(tmp_path, miniature("tictactoe", "loop.checkpoint_minutes=0"), 3)
+    assert run.iteration == 3
+    assert len(calls) == 3  # the last round's is not written twice
+    assert "no space left on device; training goes on" in capsys.readouterr().err
+
+
+def test_a_last_checkpoint_that_cannot_be_written_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = miniature("tictactoe")
+    run_in(tmp_path, config, 1)
+    [kept] = list_checkpoints(tmp_path / CHECKPOINTS)
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoint, "_sync", full_disk)
+    with pytest.raises(TengenError, match=f"no space left on device; the newest checkpoint is {kept.name}$"):
+        run_in(tmp_path, config, 1, resume=True)
+    assert load_checkpoint(kept).progress["iteration"] == 1
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(tmp_path: Path) -> None:
+    run_in(tmp_path, miniature("tictactoe"), 2)
+    [kept] = list_checkpoints(tmp_path / CHECKPOINTS)
+    with pytest.raises(EvaluationError, match="not finite at step"):
+        run_in(tmp_path, miniature("tictactoe", "learner.learning_rate=1e9", "learner.warmup_steps=0"), 9, resume=True)
+    assert list_checkpoints(tmp_path / CHECKPOINTS) == [kept]
+    assert all(torch.isfinite(tensor).all() for tensor in load_checkpoint(kept).learner.values())
+
+
+def test_a_run_stops_before_the_round_that_would_overrun_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), process_time=time.process_time)
+    monkeypatch.setattr(loop, "time", clock)
+    config = miniature("tictactoe", "replay.warmup_positions=1000000")  # every round asks the clock as often
+    with Reporter(tmp_path / "one", title="test") as reporter:
+        assert train(config, tmp_path / "one", reporter=reporter, time_limit_s=0.001).iteration == 1
+    round_s = next(seconds) - 1
+    seconds = itertools.count()
+    with Reporter(tmp_path / "many", title="test") as reporter:
+        run = train(config, tmp_path / "many", reporter=reporter, time_limit_s=5.5 * round_s)
+    assert 4 <= run.iteration <= 5
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    config = miniature("tictactoe", "learner.total_steps=2")
+    run_in(tmp_path, config, 9)
+    [kept] = list_checkpoints(tmp_path / CHECKPOINTS)
+    written = (kept / "state.json").stat().st_mtime_ns
+    assert run_in(tmp_path, config, 9, resume=True).learner.step_count == 2
+    assert (kept / "state.json").stat().st_mtime_ns == written
+
+
+def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidConfig, match="cannot be written"):
+        run_in(tmp_path / "file", miniature("tictactoe"), 1)
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from engine.go.batch import GoBatch
+from engine.model.contract import Evaluator, RootOutput
 from engine.search.batch_search import BatchResult
+from tests.support.perfect_tictactoe import winner
 from trainer.actor import make_actor
 from trainer.config import TrainConfig, load_config
 from trainer.network import make_network
@@ -22,11 +28,25 @@ SMALL = [
 ]
 
 
-def self_play(config: TrainConfig) -> SelfPlay:
+def self_play(config: TrainConfig, wrap: Callable[[Evaluator], Any] = lambda evaluator: evaluator) -> SelfPlay:
     torch.manual_seed(0)
     env = make_env(config, num_envs=config.selfplay.num_games)
-    actor = make_actor(make_network(config.network).eval(), config, num_actions=env.num_actions, device="cpu")
-    return SelfPlay(config, env, actor.evaluator, np.random.default_rng(0))
+    actor = make_actor(make_network(config.network).eval(), config, device="cpu")
+    return SelfPlay(config, env, wrap(actor.evaluator), np.random.default_rng(0))
+
+
+def search_result(policy: np.ndarray) -> BatchResult:
+    """A search that found `policy` [B, A] and nothing else."""
+    count = len(policy)
+    return BatchResult(
+        visits=np.zeros(policy.shape, np.int32),
+        q=np.zeros(policy.shape, np.float32),
+        policy_target=policy,
+        root_value=np.zeros(count, np.float32),
+        raw_value=np.zeros(count, np.float32),
+        action=np.zeros(count, np.int32),
+        policy_logits=np.zeros(policy.shape, np.float32),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +85,86 @@ def test_go_records_hold_what_the_search_said(go_games: list[GameRecord]) -> Non
             assert policy  # the moves that were considered
 
 
+class CountingEvaluator:
+    """Passes everything on, counts imagined positions, and calls every position as good as `value`."""
+
+    def __init__(self, evaluator: Evaluator, *, value: float) -> None:
+        self._evaluator = evaluator
+        self._value = value
+        self.num_slots = evaluator.num_slots
+        self.imagined = 0
+
+    def initial(self, observations: np.ndarray, slots: np.ndarray) -> RootOutput:
+        output = self._evaluator.initial(observations, slots)
+        return dataclasses.replace(output, value=np.full_like(output.value, self._value))
+
+    def recurrent(self, parents: np.ndarray, actions: np.ndarray, to_play: np.ndarray, slots: np.ndarray) -> Any:
+        self.imagined += len(parents)
+        output = self._evaluator.recurrent(parents, actions, to_play, slots)
+        return dataclasses.replace(output, value=np.full_like(output.value, self._value))
+
+
+@pytest.mark.parametrize(("value", "later"), [(0.99, 1), (-0.99, 1), (0.9, 4)])
+def test_decided_games_are_searched_less_after_three_plies(value: float, later: int) -> None:
+    config = load_config("tictactoe", [*SMALL, "selfplay.decided_value=0.95", "selfplay.decided_simulations=1"])
+    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=value))
+    counts = []
+    for _ in range(4):
+        before = play._evaluator.imagined  # type: ignore[attr-defined]
+        play.play(16)
+        counts.append((play._evaluator.imagined - before) / 16)  # type: ignore[attr-defined]
+    assert counts == [4, 4, 4, later]
+
+
+def test_moves_are_drawn_from_the_policy_of_the_search_at_first_and_are_its_choice_later() -> None:
+    config = load_config("tictactoe", [*SMALL, "selfplay.sampled_plies=2", "selfplay.random_opening_share=0"])
+    play = self_play(config)
+    policy = np.tile(np.array([0, 0.5, 0, 0.5, 0, 0, 0, 0, 0], np.float32), (16, 1))
+    result = dataclasses.replace(
+        search_result(policy), visits=np.ones((16, 9), np.int32), action=np.full(16, 7, np.int32)
+    )
+    legal = np.ones((16, 9), bool)
+    drawn, searched = play._choose(result, legal)
+    assert set(drawn.tolist()) == {1, 3}
+    assert searched.all()
+    play.play(16 * 2)
+    chosen, _ = play._choose(result, legal)
+    assert set(chosen.tolist()) == {7}
+
+
+def test_temperature_sharpens_the_draw() -> None:
+    policy = np.tile(np.array([0.6, 0.4], np.float32), (16, 1))
+    config = load_config("cartpole", [*SMALL, "selfplay.temperature=0.01"])
+    actions, _ = self_play(config)._choose(search_result(policy), np.ones((16, 2), bool))
+    assert (actions == 0).all()
+
+
+def test_openings_are_random_legal_moves_and_no_passes() -> None:
+    board = ["env.size=3", "env.komi_low=0.5", "env.komi_high=2.5"]
+    opening = ["selfplay.random_opening_share=1.0", "selfplay.random_opening_plies=3"]
+    config = load_config("go5", [*SMALL, *board, *opening])
+    games = self_play(config).play(1_500)
+    random_plies = [int(np.argmax(game.policy_probabilities.any(1))) for game in games]
+    assert set(random_plies) == {1, 2, 3}
+    for game, plies in zip(games, random_plies, strict=True):
+        assert game.policy_probabilities[plies:].any(1).all()
+        assert (game.actions[:plies] < 9).all()
+        assert (game.surprise[:plies] == 0).all()
+    assert len({int(game.actions[0]) for game in games}) == 9
+
+
+def test_board_games_pay_at_the_end_and_to_the_first_player() -> None:
+    games = self_play(load_config("tictactoe", SMALL)).play(600)
+    assert {game.outcome for game in games} == {1.0, -1.0, 0.0}
+    for game in games:
+        assert (game.rewards[:-1] == 0).all()
+        assert game.rewards[-1] == game.score == game.outcome
+        assert game.to_play.tolist() == [1, -1, 1, -1, 1, -1, 1, -1, 1][: len(game)]
+        stones = game.observations[-1][:9] - game.observations[-1][9:18]  # type: ignore[index]
+        assert winner(tuple(int(stone) for stone in stones)) == game.outcome
+        assert game.observations[0][:18].tolist() == [0] * 18  # type: ignore[index]
+
+
 def test_games_that_are_cut_off_are_bootstrapped() -> None:
     config = load_config("cartpole", [*SMALL, "env.id=CartPole-v1"])
     games = self_play(config).play(2_000)
@@ -78,14 +178,6 @@ def test_games_that_are_cut_off_are_bootstrapped() -> None:
 def test_surprise_is_the_divergence_over_legal_actions() -> None:
     legal = np.array([[True, True, False]])
     target = np.array([[0.75, 0.25, 0.0]], np.float32)
-    result = BatchResult(
-        visits=np.zeros((1, 3), np.int32),
-        q=np.zeros((1, 3), np.float32),
-        policy_target=target,
-        root_value=np.zeros(1, np.float32),
-        raw_value=np.zeros(1, np.float32),
-        action=np.zeros(1, np.int32),
-        policy_logits=np.array([[0.0, 0.0, 9.0]], np.float32),
-    )
+    result = dataclasses.replace(search_result(target), policy_logits=np.array([[0.0, 0.0, 9.0]], np.float32))
     expected = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
     assert surprise(result, legal)[0] == pytest.approx(expected, abs=1e-6)

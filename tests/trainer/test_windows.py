@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.go.batch import GoBatch
-from engine.go.features import encode_actions
+from engine.go.features import FULL_PLANES, encode_actions
 from tests.support.go_games import random_games
 from trainer.augment import symmetry_table
 from trainer.config import EnvConfig, LearnerConfig, TrainConfig
@@ -95,6 +95,45 @@ def test_branches_follow_the_rules_and_teach_no_outcome() -> None:
     for k in range(STEPS):
         legal = windows.go.legal[:, k].gather(1, moved[k][:, None]).squeeze(1) > 0
         assert (legal | passed[k] | (windows.go.terminal[:, k] > 0)).all()
+
+
+def test_past_the_end_random_moves_take_turns_and_change_nothing() -> None:
+    games = random_games(8, size=SIZE, seed=4)
+    windows = WindowBuilder(config(), num_actions=17).build([(g, len(g) - 1) for g in games], np.random.default_rng(0))
+    assert windows.go is not None
+    movers = windows.action_planes[:, :, 3, 0, 0]  # [K, B]; every game ends with the first move of its window
+    last = torch.tensor([float(game.to_play[-1]) for game in games])
+    assert torch.equal(movers, torch.stack([last, -last, last]))
+    assert (windows.go.terminal[:, 1:] == 1).all()
+    assert (windows.go.board[:, 1:] == windows.go.board[:, 1:2]).all()
+    assert len(set(windows.action_planes[1:].flatten(2).argmax(-1).flatten().tolist())) > 3
+    assert (windows.value_weight == 1).all()
+    assert windows.value.tolist() == [[game.outcome] * (STEPS + 1) for game in games]
+
+
+def test_swapped_colours_swap_the_first_player_and_komi() -> None:
+    game = random_games(1, size=SIZE, seed=5, komi=1.5)[0]
+    builder = WindowBuilder(config(symmetries=True), num_actions=17)
+    windows = builder.build([(game, 0)] * 16, np.random.default_rng(0))
+    assert windows.go is not None
+    assert builder._batch is not None
+    sign = windows.go.score / game.score
+    assert set(sign.tolist()) == {1.0, -1.0}
+    assert torch.equal(windows.value[:, 0], sign * game.outcome)
+    first = windows.observation[:, FULL_PLANES.index("to_play"), 0, 0]
+    assert torch.equal(first, sign)
+    assert torch.equal(windows.action_planes[0, :, 3, 0, 0], sign)
+    assert builder._batch.komi.tolist() == (1.5 * sign).tolist()
+    assert builder._batch.history_to_play[:, 0].tolist() == sign.tolist()  # what situational superko looks at
+
+
+def test_branches_begin_at_every_step_in_their_share_of_windows() -> None:
+    game = random_games(1, size=SIZE, seed=2)[0]
+    builder = WindowBuilder(config(branch_share=0.25), num_actions=17)
+    windows = builder.build([(game, 0)] * 400, np.random.default_rng(3))
+    left = (windows.value_weight == 0).sum(1)  # states after the branch
+    assert 0.17 < (left > 0).float().mean() < 0.33
+    assert set(left.tolist()) == set(range(STEPS + 1))
 
 
 def test_the_same_generator_gives_the_same_windows() -> None:

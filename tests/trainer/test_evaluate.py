@@ -1,0 +1,108 @@
+"""Matches of scripted agents, whose results are known, and whole small runs that must play well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from trainer.config import TrainConfig, load_config
+from trainer.envs import make_vector
+from trainer.evaluate import GameResults, RandomAgent, describe_results, evaluate, play_games
+from trainer.learner import Learner
+from trainer.loop import train
+from trainer.network import make_network
+from trainer.progress import Reporter
+
+pytestmark = pytest.mark.usefixtures("traced_once")
+
+
+def lowest(observations: NDArray[np.float32], infos: dict[str, Any]) -> NDArray[np.int32]:
+    """The first legal action."""
+    return infos["action_mask"].argmax(1).astype(np.int32)
+
+
+def highest(observations: NDArray[np.float32], infos: dict[str, Any]) -> NDArray[np.int32]:
+    """The last legal action."""
+    mask = infos["action_mask"]
+    return (mask.shape[1] - 1 - mask[:, ::-1].argmax(1)).astype(np.int32)
+
+
+def untrained(config: TrainConfig) -> Checkpoint:
+    learner = Learner(make_network(config.network), config.learner)
+    return Checkpoint(config=config, learner=learner.state(), progress={"step": 0})
+
+
+def test_each_agent_moves_for_its_own_player() -> None:
+    results = play_games(make_vector("tengen/TicTacToe-v0", 3), lowest, highest)
+    assert results.first_actions.tolist() == [0, 0, 0]
+    assert results.lengths.tolist() == [5, 5, 5]  # 0 8 1 7 2
+    assert results.returns.tolist() == [1, 1, 1]
+    results = play_games(make_vector("tengen/TicTacToe-v0", 2), highest, lowest)
+    assert results.first_actions.tolist() == [8, 8]
+    assert results.returns.tolist() == [1, 1]
+
+
+def test_go_has_scores_and_takes_komi() -> None:
+    passes = play_games(make_vector("tengen/Go-v0", 2, size=3), highest, highest, options={"komi": 2.5})
+    assert passes.scores is not None
+    assert passes.scores.tolist() == [-2.5, -2.5]
+    assert passes.returns.tolist() == [-1, -1]
+    assert passes.lengths.tolist() == [2, 2]
+
+
+def test_what_finished_games_do_does_not_count() -> None:
+    """Poles fall at different times; each return is the length of its own first game."""
+    results = play_games(make_vector("CartPole-v1", 16), RandomAgent(avoid_last=False, seed=1), seed=3)
+    assert len(set(results.lengths.tolist())) > 4
+    assert results.returns.tolist() == results.lengths.tolist()
+    again = play_games(make_vector("CartPole-v1", 16), RandomAgent(avoid_last=False, seed=1), seed=3)
+    assert again.returns.tolist() == results.returns.tolist()
+
+
+def test_a_random_mover_passes_only_when_nothing_else_is_left() -> None:
+    agent = RandomAgent(avoid_last=True)
+    mask = np.array([[True, False, True], [False, False, True]])
+    seen = {tuple(agent(np.zeros((2, 1), np.float32), {"action_mask": mask}).tolist()) for _ in range(50)}
+    assert seen == {(0, 2)}
+
+
+def test_a_network_is_evaluated_with_both_colours_and_without_noise() -> None:
+    config = load_config("go5", ["env.size=3", "network.channels=8", "search.num_simulations=4"])
+    checkpoint = untrained(config)
+    first, second = evaluate(checkpoint, games=5, opponent=highest, komi=0.5)
+    assert len(first.returns) == len(second.returns) == 3
+    assert first.returns.tolist() == [1, 1, 1]  # whoever only passes loses to any stone
+    assert second.returns.tolist() == [-1, -1, -1]
+    assert len(set(first.first_actions.tolist())) == 1
+
+
+def test_one_player_is_described_by_the_mean() -> None:
+    config = load_config("cartpole", ["search.num_simulations=2"])
+    [results] = evaluate(untrained(config), games=7, num_simulations=4)
+    [line] = describe_results([results])
+    assert line.startswith(f"mean return {results.returns.mean():.1f} +- ")
+    assert "over 7 games" in line
+
+
+def test_two_players_are_described_by_seat() -> None:
+    def results(*scores: float) -> GameResults:
+        returns = np.sign(np.array(scores, np.float32))
+        empty = np.zeros(len(scores), np.int32)
+        return GameResults(returns=returns, scores=np.array(scores, np.float32), first_actions=empty, lengths=empty)
+
+    assert describe_results([results(3.0, 0.0, 2.0), results(-4.0, 1.0)]) == [
+        "as first player: 2 wins, 1 draws, 0 losses; mean score +1.7 points for the network",
+        "as second player: 1 wins, 0 draws, 1 losses; mean score +1.5 points for the network",
+    ]
+
+
+def learned(preset: str, folder: Path, *overrides: str) -> Checkpoint:
+    config = load_config(preset, list(overrides))
+    with Reporter(folder, title=preset) as reporter:
+        train(config, folder, reporter=reporter)
+    return load_checkpoint(find_checkpoint(folder))

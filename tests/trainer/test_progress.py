@@ -1,0 +1,70 @@
+"""What a run writes for people, and what it does where that cannot be written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.support.go_games import random_games
+from trainer.config import load_config
+from trainer.loop import Run
+from trainer.progress import Reporter
+
+
+def figures(iteration: int) -> dict[str, float]:
+    return {"iteration": iteration, "step": 10 * iteration, "games": 5, "progress": 0.25, "loss/policy": 1.23456789}
+
+
+def iterations(folder: Path) -> list[int]:
+    return [json.loads(line)["iteration"] for line in (folder / "training.jsonl").read_text().splitlines()]
+
+
+def test_figures_go_to_the_log_and_to_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(tmp_path, title="test") as reporter:
+        reporter.report(figures(1))
+    line = json.loads((tmp_path / "training.jsonl").read_text())
+    assert line["loss/policy"] == 1.234568
+    assert "25.0% step 10 games 5 policy 1.23" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_from_earlier_takes_back_what_it_will_do_again(tmp_path: Path) -> None:
+    with Reporter(tmp_path, title="test") as reporter:
+        for i in range(1, 6):
+            reporter.report(figures(i))
+    with (tmp_path / "training.jsonl").open("a") as log:
+        log.write('{"iteration": 6, "st')  # killed while it wrote
+    with Reporter(tmp_path, title="test") as reporter:
+        reporter.rewind(3, 30)
+        reporter.report(figures(4))
+    assert iterations(tmp_path) == [1, 2, 3, 4]
+
+
+def test_nothing_is_written_before_the_first_figures(tmp_path: Path) -> None:
+    with Reporter(tmp_path / "run", title="test") as reporter:
+        reporter.note("hello")
+    assert not (tmp_path / "run").exists()
+
+
+def test_figures_that_cannot_be_written_are_reported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "training.jsonl").mkdir()
+    with Reporter(tmp_path, title="test") as reporter:
+        reporter.report(figures(1))
+        reporter.report(figures(2))
+    err = capsys.readouterr().err
+    assert err.count("figures could not be written") == 1
+    assert "step 20" in err
+
+
+@pytest.mark.parametrize(("every", "sampled"), [(0, []), (1, [1, 2, 3, 4]), (3, [1, 4])])
+def test_games_are_sampled_from_the_first_round_on(tmp_path: Path, every: int, sampled: list[int]) -> None:
+    game = random_games(1, size=5, seed=0)[0]
+    with Reporter(tmp_path, title="test", sample_every=every) as reporter:
+        for i in range(1, 5):
+            replay: Any = SimpleNamespace(games=[game], total_games=i)
+            run = SimpleNamespace(config=load_config("go5"), iteration=i, replay=replay)
+            reporter.sample(cast(Run, run))
+    assert [int(path.stem[5:]) for path in sorted((tmp_path / "games").glob("*.sgf"))] == sampled
