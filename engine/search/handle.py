@@ -114,6 +114,7 @@ class SearchHandle:
             read_variations(self._tree, 0, variations)
             total_visits = int(self._tree.node_visits[0, ROOT])
             evaluations = self._evaluations
+            is_full = int(self._tree.num_nodes[0]) == self._tree.status.shape[1]
             stop_reason = self._stop_reason if self._running == 0 else None
         output = self._output
         return SearchResult(
@@ -126,6 +127,7 @@ class SearchHandle:
             best_action=self._best_action(statistics),
             total_visits=total_visits,
             carried_visits=self._carried_visits,
+            is_full=is_full,
             evaluations=evaluations,
             elapsed_s=self._clock() - self._started_s,
             stop_reason=stop_reason,

@@ -54,6 +54,8 @@ class SearchResult:
     """Visits of the root, its own evaluation included; at least 1."""
     carried_visits: int = 0
     """Of these, those that an earlier search made (see `Search.start`)."""
+    is_full: bool = False
+    """Whether the tree has no room for another node; the search then goes on among those it has."""
     evaluations: int
     """Positions that the network has evaluated in this search, the root included."""
     elapsed_s: float

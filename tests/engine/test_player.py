@@ -237,6 +237,20 @@ def test_nothing_is_kept_on_request() -> None:
         assert player.generate(WHITE).result.carried_visits == 0
 
 
+def test_a_full_tree_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.searchers.node_limit", lambda *_: 64)
+    with playing(LINE, visits=500) as player:
+        lines: list[str] = []
+        player._notify = lines.append
+        result = player.generate(BLACK).result
+        assert result.is_full
+        assert result.evaluations <= 64
+        player.generate(WHITE)
+        assert len([line for line in lines if "--max-memory" in line]) == 1
+    with playing(LINE, visits=50) as player:
+        assert not player.generate(BLACK).result.is_full
+
+
 # --- in the opponent's time
 
 

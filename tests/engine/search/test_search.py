@@ -270,6 +270,7 @@ def test_full_memory(config: SearchConfig, threads: int, max_nodes: int) -> None
     result = finished(search, Limits(visits=500))
     assert result.total_visits == 500
     assert result.evaluations == max_nodes
+    assert result.is_full
     tree = search._tree
     assert tree.num_nodes[0] == max_nodes
     assert_consistent(search, result)
