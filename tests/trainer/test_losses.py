@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.search.config import SearchConfig
 from trainer.config import EnvConfig, LearnerConfig, TrainConfig
 from trainer.losses import compute_losses
 from trainer.network import NetworkConfig, VectorNetwork, make_network
@@ -24,6 +25,7 @@ CONFIG = TrainConfig(
         value=Support(low=0.0, high=8.0, bins=9),
         reward=Support(low=0.0, high=1.0, bins=2),
     ),
+    search=SearchConfig(value_transform="minmax"),
     learner=LearnerConfig(unroll_steps=STEPS, consistency_steps=2, value_target="n_step", td_steps=3),
 )
 
