@@ -3,8 +3,8 @@
 Entering compiled code costs a fraction of a microsecond for every array that is handed over, and tree and descents are
 two dozen: more than the whole work of a simulation. A lane is taken apart once, when it is made.
 
-The names and types of its fields are part of its type, and so of the signatures by which numba's cache finds a kernel: a
-changed field compiles anew.
+The names and types of its fields are part of its type, and so of the signatures by which numba's cache finds a kernel:
+a changed field compiles anew.
 """
 # mypy: disable-error-code="misc, no-untyped-call, untyped-decorator, no-any-return"
 
