@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = arguments.out or Path("runs") / config.name
     stop = _StopSignal()
     title = f"{config.name} ({describe(config)})"
-    with Reporter(out, title=title, sample_every=config.loop.sample_sgf_every) as reporter:
+    with Reporter(out, title=config.name, sample_every=config.loop.sample_sgf_every) as reporter:
         reporter.note(f"training {title}; figures go to {out}/training.jsonl, checkpoints to {out}/checkpoints")
         train(
             config,
@@ -95,8 +95,8 @@ class _StopSignal:
 
     def _handle(self, number: int, _: object) -> None:
         self._stopped = True
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # an exception, so that the progress bar is taken down
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # Not through `sys.stderr`, which this handler may have interrupted in the middle of a line.
         os.write(2, b"\nstopping and saving after this round; once more stops at once, without saving\n")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from trainer.sample_games import write_sample
@@ -44,7 +44,7 @@ class Reporter:
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         if sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TimeRemainingColumn())
             self._bar = Progress(*columns, TextColumn("{task.fields[figures]}"), console=self._console)
             self._task = self._bar.add_task(title, total=1.0, figures="first games")
             self._bar.start()

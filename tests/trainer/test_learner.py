@@ -77,6 +77,35 @@ def test_padding_steps_and_branches_do_not_teach_policy_or_value() -> None:
     assert losses["board"] > 0
 
 
+def test_finished_games_teach_no_legality() -> None:
+    learner = make_learner()
+    games = random_games(8, size=SIZE, seed=0)
+    config = TrainConfig(env=EnvConfig(size=SIZE), learner=LearnerConfig(unroll_steps=2, branch_share=0.0))
+    rng = np.random.default_rng(0)
+    windows = WindowBuilder(config, num_actions=10).build([(game, len(game) - 1) for game in games], rng)
+    assert windows.go is not None
+    assert (windows.go.terminal[:, 1:] == 1).all()
+    legal = windows.go.legal.clone()
+    legal[:, 1:] = 1 - legal[:, 1:]
+    other = dataclasses.replace(windows, go=dataclasses.replace(windows.go, legal=legal))
+    first, second = (compute_losses(learner.network, w, learner.config) for w in (windows, other))
+    assert torch.equal(first["legal"], second["legal"])
+    assert first["legal"] > 0
+
+
+def test_consistency_moves_the_imagined_state_and_never_the_real_one() -> None:
+    learner = make_learner()
+    network = learner.network
+    with torch.no_grad():
+        network.projection[-1].weight.zero_()  # type: ignore[union-attr]  # nothing flows to imagined states
+        network.projection[-1].bias.fill_(1.0)  # type: ignore[union-attr]
+    loss = compute_losses(network, make_windows(8), learner.config)["consistency"]
+    loss.backward()
+    assert loss > 0
+    moved = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert moved == {"projection.2.weight", "projection.2.bias"}
+
+
 def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     learner = make_learner()
     before = {k: v.clone() for k, v in learner.state().items()}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from engine.search.config import SearchConfig
+from tests.support.go_games import random_games
 from trainer.config import EnvConfig, LearnerConfig, TrainConfig
 from trainer.losses import compute_losses
-from trainer.network import NetworkConfig, VectorNetwork, make_network
+from trainer.network import GoNetwork, NetworkConfig, VectorNetwork, make_network
 from trainer.record import POLICY_TOP, GameRecord
 from trainer.support import Support
 from trainer.windows import WindowBuilder, Windows
 
 STEPS = 4
+RNG = np.random.default_rng(0)
 CONFIG = TrainConfig(
     env=EnvConfig(id="CartPole-v1"),
     network=NetworkConfig(
@@ -109,11 +113,45 @@ def test_values_belong_to_the_state_before_their_action() -> None:
 
 def test_consistency_compares_with_the_real_states_of_the_future() -> None:
     game = make_game(12)
-    windows = windows_of((game, 8), (game, 2))
+    every = dataclasses.replace(CONFIG, learner=dataclasses.replace(CONFIG.learner, consistency_steps=STEPS))
+    windows = WindowBuilder(every, num_actions=2).build([(game, 9), (game, 2)], np.random.default_rng(0))
+    assert windows.future_steps == (1, 2, 3, 4)
     for row, step in enumerate(windows.future_steps):
-        for column, start in enumerate((8, 2)):
+        for column, start in enumerate((9, 2)):
             inside = start + step <= len(game)
             assert bool(windows.future_weight[row, column]) == inside
             if inside:
                 expected = game.observations[start + step]  # type: ignore[index]
                 assert windows.future_observations[row, column].tolist() == expected.tolist()
+
+
+def test_a_model_that_imagines_the_truth_is_consistent() -> None:
+    """A world that turns its three numbers by one place a step, and a network that says exactly that."""
+    game = make_game(20)
+    game.observations[:] = [np.roll([1.0, 2.0, 4.0], ply) for ply in range(21)]  # type: ignore[index]
+    torch.manual_seed(0)
+    network = make_network(dataclasses.replace(CONFIG.network, channels=3))
+    network.represent = lambda observation, mask=None: observation  # type: ignore[method-assign]
+    network.imagine = lambda hidden, planes, mask=None: hidden.roll(1, 1)  # type: ignore[method-assign]
+    network.projection = torch.nn.Identity()
+    windows = windows_of((game, 3), (game, 7))
+    assert float(compute_losses(network, windows, CONFIG.learner)["consistency"].detach()) == pytest.approx(0, abs=1e-6)
+    network.imagine = lambda hidden, planes, mask=None: hidden  # type: ignore[method-assign]
+    assert float(compute_losses(network, windows, CONFIG.learner)["consistency"].detach()) > 0.1
+
+
+@pytest.mark.parametrize("score", [-6.0, 6.0])
+def test_score_mean_and_spread_are_compared_with_the_score_and_its_distance(score: float) -> None:
+    """A network that says 0 points, give or take 10 ln 2, in every state."""
+    torch.manual_seed(0)
+    network = make_network(NetworkConfig(channels=8, head_channels=8, representation_blocks=1, dynamics_blocks=1))
+    assert isinstance(network, GoNetwork)
+    torch.nn.init.zeros_(network.heads.score_out.weight)
+    config = TrainConfig(env=EnvConfig(size=3), learner=LearnerConfig(unroll_steps=2, branch_share=0.0))
+    windows = WindowBuilder(config, num_actions=10).build([(random_games(1, size=3, seed=0)[0], 0)], RNG)
+    assert windows.go is not None
+    windows = dataclasses.replace(windows, go=dataclasses.replace(windows.go, score=torch.tensor([score])))
+    spread = 10 * np.log(2) - abs(score)
+    expected = 0.02 * 2 * (0.5 * score**2 + 0.5 * 0.5 * spread**2) / 10
+    found = compute_losses(network.requires_grad_(False), windows, config.learner)["score"]
+    assert float(found) == pytest.approx(expected, rel=1e-5)

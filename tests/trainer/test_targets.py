@@ -49,6 +49,15 @@ def test_past_the_end_the_outcome_stays_and_the_policy_has_no_weight() -> None:
     assert targets.policy_weight[0, 2:].tolist() == [0, 0, 0]
 
 
+def test_every_state_has_the_policy_of_its_own_ply() -> None:
+    game = random_games(1, size=3, seed=0)[0]
+    targets = window_targets([(game, 1)], steps=2, num_actions=10, value_target="outcome", td_steps=0, discount=1.0)
+    for k in range(3):
+        expected = np.zeros(10)
+        expected[game.policy_actions[1 + k, :10]] = game.policy_probabilities[1 + k, :10]
+        assert targets.policy[0, k] == pytest.approx(expected)
+
+
 def test_random_opening_moves_teach_neither_policy_nor_outcome() -> None:
     """What follows a random move says nothing of the position before it."""
     game = random_games(1, size=3, seed=0)[0]

@@ -27,6 +27,7 @@ def config(**learner: object) -> TrainConfig:
 def test_a_window_is_what_the_rules_say() -> None:
     games = random_games(6, size=SIZE, seed=1)
     pairs = [(game, min(i * 3, len(game) - 1)) for i, game in enumerate(games)]
+    pairs += [(game, len(game) - 1 - i % 3) for i, game in enumerate(games)]
     windows = WindowBuilder(config(), num_actions=17).build(pairs, np.random.default_rng(0))
     assert windows.go is not None
     for i, (game, start) in enumerate(pairs):
@@ -134,6 +135,14 @@ def test_branches_begin_at_every_step_in_their_share_of_windows() -> None:
     left = (windows.value_weight == 0).sum(1)  # states after the branch
     assert 0.17 < (left > 0).float().mean() < 0.33
     assert set(left.tolist()) == set(range(STEPS + 1))
+    passes = windows.action_planes[:, :, 2, 0, 0].numpy() > 0
+    points = windows.action_planes[:, :, :2].sum(2).flatten(2).argmax(-1).numpy()
+    same = np.where(passes, 16, points) == game.actions[:STEPS, None]
+    for step in range(STEPS):
+        branch = (STEPS - left == step).numpy()  # windows that leave the game by this step's move
+        assert same[:step, branch].all()
+        assert same[step, branch].mean() < 0.3
+    assert same[:, (left == 0).numpy()].all()
 
 
 def test_the_same_generator_gives_the_same_windows() -> None:
