@@ -174,6 +174,8 @@ class TrainConfig:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
         if self.is_go and self.network.reward is not None:
             raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
+        if (self.learner.value_target == "n_step") != (self.network.reward is not None):
+            raise InvalidConfig('learner.value_target = "n_step" and network.reward go together: one adds up the other')
         value = self.network.value
         if self.search.value_transform == "fixed" and (value.low < -1.0 or value.high > 1.0):
             raise InvalidConfig('values outside [-1, 1] need search.value_transform = "minmax"')

@@ -44,6 +44,7 @@ def test_overrides() -> None:
         ("network.value.low=1.0", "low must be less than high"),
         ("network.value.high=3.0", "minmax"),
         ("network.reward.high=1.0", "vector"),
+        ("learner.value_target=n_step", "go together"),
         ("network.reward.heigh=1.0", "unknown setting 'network.reward.heigh'"),
         ("=5", "unknown setting ''"),
     ],

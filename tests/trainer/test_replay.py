@@ -26,6 +26,19 @@ def test_old_games_leave_and_held_out_games_are_never_drawn() -> None:
     assert buffer.positions == sum(map(len, buffer.games))
     drawn = {id(game) for game, _ in buffer.sample(2_000, np.random.default_rng(0))}
     assert drawn == {id(game) for game in buffer.games}
+    assert not drawn & {id(game) for game in buffer.holdout}
+    assert buffer.total_positions == sum(len(game) for i, game in enumerate(games) if i % 10 != 9)
+    assert [id(game) for game in buffer.games] == [id(game) for game in games if id(game) in drawn]  # the newest
+    assert buffer.games[-1] is games[-2]
+
+
+def test_games_that_were_just_added_are_drawn() -> None:
+    games = random_games(2, size=3, seed=0)
+    buffer = ReplayBuffer(ReplayConfig(holdout_every=0))
+    for game in games:
+        buffer.add([game])
+        buffer.sample(1, np.random.default_rng(0))
+    assert {id(game) for game, _ in buffer.sample(200, np.random.default_rng(0))} == {id(game) for game in games}
 
 
 def test_positions_are_drawn_by_surprise() -> None:
