@@ -45,11 +45,11 @@ def test_positions_are_drawn_by_surprise() -> None:
     game = random_games(1, size=3, seed=1)[0]
     game.surprise[:] = 0.0
     game.surprise[2] = 1.0
-    buffer = ReplayBuffer(ReplayConfig(surprise_weight=0.5, holdout_every=0))
+    buffer = ReplayBuffer(ReplayConfig(surprise_weight=0.3, holdout_every=0))
     buffer.add([game])
     counts = Counter(ply for _, ply in buffer.sample(20_000, np.random.default_rng(0)))
     length = len(game)
-    weights = np.full(length, 0.5)
-    weights[2] += 0.5 * min(length, 10.0)
+    weights = np.full(length, 0.7)
+    weights[2] += 0.3 * min(length, 10.0)
     share = weights / weights.sum()
     assert [counts[i] / 20_000 for i in range(length)] == pytest.approx(share, abs=0.015)
