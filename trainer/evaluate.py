@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from engine.errors import InvalidConfig
 from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchSearch
-from engine.search.roots import RootBatch
 from trainer.actor import make_actor
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.config import KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv
-from trainer.selfplay import make_env
+from trainer.selfplay import make_env, make_roots
 
 Agent = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.int32]]
 """(observations [G, ...], infos) of a vector environment -> one action per game, int32[G]."""
@@ -37,17 +36,10 @@ class SearchAgent:
         """For up to `num_games` games at once, with the simulations of `config.search`."""
         search = dataclasses.replace(config.search, dirichlet_fraction=0.0)
         self._search = BatchSearch(evaluator, batch_size=num_games, num_actions=num_actions, config=search)
-        self._pass_action = num_actions - 1 if config.is_go else -1
+        self._config = config
 
     def __call__(self, observations: NDArray[np.float32], infos: dict[str, Any]) -> NDArray[np.int32]:
-        roots = RootBatch(
-            observations=observations,
-            legal_mask=infos["action_mask"],
-            to_play=infos["to_play"],
-            terminal_values=infos.get("terminal_values"),
-            pass_pass_values=infos.get("pass_pass_values"),
-            pass_action=self._pass_action,
-        )
+        roots = make_roots(self._config, observations, infos)
         return self._search.run(roots, rng=np.random.default_rng(0), gumbel_scale=0.0).action
 
 

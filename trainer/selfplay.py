@@ -14,6 +14,7 @@ from engine.errors import InvalidConfig
 from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchResult, BatchSearch
 from engine.search.roots import RootBatch
+from engine.search.tree import NO_PASS
 from trainer.config import GO_ID, KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv, make_vector
 from trainer.record import GameRecord, top_policy
@@ -37,6 +38,19 @@ def make_env(config: TrainConfig, *, num_envs: int) -> TrainerVectorEnv:
     return env
 
 
+def make_roots(config: TrainConfig, observations: NDArray[np.float32], infos: dict[str, Any]) -> RootBatch:
+    """The positions of a vector environment of `config` as the search takes them."""
+    mask = infos["action_mask"]
+    return RootBatch(
+        observations=observations,
+        legal_mask=mask,
+        to_play=infos["to_play"],
+        terminal_values=infos.get("terminal_values"),
+        pass_pass_values=infos.get("pass_pass_values"),
+        pass_action=mask.shape[1] - 1 if config.is_go else NO_PASS,
+    )
+
+
 class SelfPlay:
     """Games in progress; `play` advances them all and hands out those that end."""
 
@@ -47,8 +61,7 @@ class SelfPlay:
         self._env = env
         self._rng = rng
         self._games = config.selfplay.num_games
-        self._actions = env.num_actions
-        self._search = BatchSearch(evaluator, batch_size=self._games, num_actions=self._actions, config=config.search)
+        self._search = BatchSearch(evaluator, batch_size=self._games, num_actions=env.num_actions, config=config.search)
         self._evaluator = evaluator
         area = config.env.size**2
         sampled = config.selfplay.sampled_plies
@@ -69,14 +82,7 @@ class SelfPlay:
     def _step(self) -> list[GameRecord]:
         """Searches and plays one ply of every game."""
         infos, config = self._infos, self._config.selfplay
-        roots = RootBatch(
-            observations=self._observations,
-            legal_mask=infos["action_mask"],
-            to_play=infos["to_play"],
-            terminal_values=infos.get("terminal_values"),
-            pass_pass_values=infos.get("pass_pass_values"),
-            pass_action=self._actions - 1 if self._config.is_go else -1,
-        )
+        roots = make_roots(self._config, self._observations, infos)
         most = self._config.search.num_simulations
         simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
         result = self._search.run(roots, num_simulations=simulations, rng=self._rng)
