@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.support.perfect_tictactoe import perfect_actions
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.config import TrainConfig, load_config
 from trainer.envs import make_vector
