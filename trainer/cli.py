@@ -47,6 +47,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<preset's name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
     parser.add_argument(
+        "--start", type=Path, metavar="FOLDER", help="begin a new run from this checkpoint, run or models/NAME/state"
+    )
+    parser.add_argument(
         "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
     )
     parser.add_argument("--device", type=parse_device, default="cpu", help="cpu or cuda (default: cpu)")
@@ -70,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             out,
             reporter=reporter,
             resume=arguments.resume,
+            start=arguments.start,
             device=arguments.device,
             time_limit_s=arguments.time_limit,
             should_stop=stop,

@@ -34,7 +34,7 @@ from engine.model.manifest import (
 )
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.agreement import Agreement, check_agreement, feature_variant
-from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, write_checkpoint_files
 from trainer.diagnosis.certificate import CERTIFICATE, check_identity, read_certificate, weights_digest
 from trainer.model_card import model_card
 from trainer.network import ACTION_PLANES, Network
@@ -42,6 +42,8 @@ from trainer.onnx_graph import ModelBytes, OnnxExporter
 from trainer.run_facts import read_curve, thin, training_facts
 
 CARD: Final = "README.md"
+TRAINING_STATE: Final = "state"
+"""What `tengen train --start` goes on from, inside a model folder whose training is not over."""
 CURVE: Final = "training.jsonl"
 CURVE_ROWS: Final = 200
 """Rows of a run's figures that go with the model."""
@@ -67,6 +69,8 @@ class ExportSettings:
     """Markdown for the card's section on strength."""
     certificate: Path | None = None
     """certificate.json of `tengen diagnose`, to go with the model."""
+    with_state: bool = False
+    """Whether weights and optimiser go with the model, in state/, so that its training can go on elsewhere."""
     replace: bool = False
     """Whether a model that is already in the folder may be replaced."""
 
@@ -101,6 +105,10 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
         (temporary / MANIFEST).write_text(manifest_to_json(manifest))
         card = model_card(manifest, curve=thin(curve, CARD_ROWS), notes=settings.notes, certificate=certificate)
         (temporary / CARD).write_text(card)
+        if settings.with_state:
+            write_checkpoint_files(
+                temporary / TRAINING_STATE, dataclasses.replace(checkpoint, replay=None, selfplay=None)
+            )
         if settings.certificate is not None:
             shutil.copyfile(settings.certificate, temporary / CERTIFICATE)
         if curve:
@@ -199,6 +207,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--certificate", type=Path, metavar="FILE.json", help="what `tengen diagnose` wrote, to go with it"
     )
+    parser.add_argument(
+        "--with-state", action="store_true", help="add state/, from which `tengen train --start` can go on"
+    )
     parser.add_argument("--replace", action="store_true", help="replace the model that is there")
     return parser
 
@@ -236,6 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         priority=arguments.priority,
         notes=_read_notes(arguments.notes),
         certificate=arguments.certificate,
+        with_state=arguments.with_state,
         replace=arguments.replace,
     )
     manifest = export_model(arguments.checkpoint, arguments.out, settings)

@@ -21,6 +21,7 @@ from trainer.actor import make_actor
 from trainer.checkpoint import (
     CHECKPOINTS,
     Checkpoint,
+    find_checkpoint,
     list_checkpoints,
     load_checkpoint,
     pack_games,
@@ -166,11 +167,14 @@ def train(
     *,
     reporter: Reporter,
     resume: bool = False,
+    start: Path | None = None,
     device: str = "cpu",
     time_limit_s: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
+
+    `start`, a checkpoint or a run's folder, is what a run that is new in `out` goes on from instead of zero.
 
     It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
     the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
@@ -180,7 +184,7 @@ def train(
     `out` is in use by another process or cannot be written, and `EvaluationError` when the loss is no longer finite.
     """
     with _claimed(out):
-        run = _open_run(config, out / CHECKPOINTS, reporter, resume=resume, device=device)
+        run = _open_run(config, out / CHECKPOINTS, reporter, resume=resume, start=start, device=device)
         begin = saved_at = time.monotonic()
         saved_iteration = run.iteration
         while run.learner.step_count < config.learner.total_steps:
@@ -201,7 +205,9 @@ def train(
     return run
 
 
-def _open_run(config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, device: str) -> Run:
+def _open_run(
+    config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, start: Path | None, device: str
+) -> Run:
     """A new run, or the one in `checkpoints` where it stopped; see `train`."""
     for path in sweep(checkpoints):
         reporter.note(f"removed {path.name}, left behind by an interrupted write")
@@ -210,6 +216,8 @@ def _open_run(config: TrainConfig, checkpoints: Path, reporter: Reporter, *, res
         raise InvalidConfig(
             f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
         )
+    if saved is None and start is not None:
+        saved = load_checkpoint(find_checkpoint(start))
     run = Run(config, device=device)
     if saved is not None:
         run.restore(saved)
@@ -236,8 +244,9 @@ def _save_at_last(run: Run, checkpoints: Path) -> Path:
     try:
         return save_run(run, checkpoints)
     except OSError as error:
-        older = [path.name for path in list_checkpoints(checkpoints)]
-        raise TengenError(f"{error}; the newest checkpoint is {older[0] if older else 'none'}") from error
+        older = list_checkpoints(checkpoints)
+        kept = f"the newest checkpoint is {older[0].name}" if older else "there is no older checkpoint"
+        raise TengenError(f"{error}; {kept}") from error
 
 
 def run_figures(run: Run) -> dict[str, float]:

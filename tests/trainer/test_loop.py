@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -16,7 +17,14 @@ import torch
 from engine.errors import EvaluationError, InvalidConfig, TengenError
 from tests.support.go_games import random_games
 from trainer import checkpoint, loop
-from trainer.checkpoint import CHECKPOINTS, Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
+from trainer.checkpoint import (
+    CHECKPOINTS,
+    Checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+    write_checkpoint_files,
+)
 from trainer.config import PRESETS, TrainConfig, load_config
 from trainer.loop import Run, train
 from trainer.progress import Reporter
@@ -291,3 +299,18 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
 
         train(miniature("go5"), tmp_path, reporter=reporter, should_stop=meanwhile)
     assert refused
+
+
+def test_a_new_run_starts_from_the_state_of_a_model(tmp_path: Path) -> None:
+    """What `tengen export --with-state` keeps, weights and optimiser, is enough to go on elsewhere."""
+    config = miniature("go5")
+    first = run_in(tmp_path / "first", config, 3)
+    state = dataclasses.replace(first.checkpoint(), replay=None, selfplay=None)
+    write_checkpoint_files(tmp_path / "state", state)
+    with Reporter(tmp_path / "second", title="test") as reporter:
+        second = train(
+            config, tmp_path / "second", reporter=reporter, start=tmp_path / "state", should_stop=stop_after(1)
+        )
+    assert second.iteration == first.iteration + 1
+    assert second.learner.step_count > first.learner.step_count
+    assert second.replay.total_games >= first.replay.total_games
