@@ -212,8 +212,8 @@ class _GoReplay:
         points = inverse_table(batch.size)[self.symmetry][:, :-1].astype(np.int64)
         self.ownership = np.take_along_axis(ownership, points, 1) * self.colour[:, None]
         batch.reset(np.arange(count), komi=komi)
-        for game in np.flatnonzero(swap):
-            batch.set_to_play(int(game), WHITE)  # in the superko history too
+        for swapped in np.flatnonzero(swap).tolist():
+            batch.set_to_play(swapped, WHITE)  # in the superko history too
         self._idle = np.zeros(count, np.int64)
 
     def seek(self) -> NDArray[np.float32]:
