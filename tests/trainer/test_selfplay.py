@@ -11,12 +11,13 @@ import torch
 from engine.go.batch import GoBatch
 from engine.model.contract import Evaluator, RootOutput
 from engine.search.batch_search import BatchResult
+from engine.search.tree import NO_PASS
 from tests.support.perfect_tictactoe import winner
 from trainer.actor import make_actor
 from trainer.config import TrainConfig, load_config
 from trainer.network import make_network
 from trainer.record import GameRecord
-from trainer.selfplay import SelfPlay, make_env, surprise
+from trainer.selfplay import SelfPlay, make_env, make_roots, surprise
 
 SMALL = [
     "selfplay.num_games=16",
@@ -113,6 +114,44 @@ def test_decided_games_are_searched_less_after_three_plies(value: float, later: 
         before = play._evaluator.imagined  # type: ignore[attr-defined]
         play.play(16)
         assert play._evaluator.imagined - before == np.where(plies < 3, 4, later).sum()  # type: ignore[attr-defined]
+
+
+def test_games_in_progress_go_on_where_they_were() -> None:
+    """Also those that have been decided for two plies and are searched less after a third."""
+    config = load_config("tictactoe", [*SMALL, "selfplay.decided_value=0.95", "selfplay.decided_simulations=1"])
+    first, second = (self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=0.99)) for _ in range(2))
+    first.play(16 * 3)
+    state = first.state()
+    assert state is not None
+    second.load_state({name: array.copy() for name, array in state.items()})
+    second._rng.bit_generator.state = first._rng.bit_generator.state
+    counts = []
+    for play in (first, second):
+        before = play._evaluator.imagined  # type: ignore[attr-defined]
+        games = play.play(16 * 4)
+        counts.append((play._evaluator.imagined - before, [game.actions.tolist() for game in games]))  # type: ignore[attr-defined]
+    assert counts[0] == counts[1]
+    assert counts[0][1]
+
+
+def test_the_search_is_told_what_the_rules_know_of_a_root() -> None:
+    config = load_config("go5", ["env.size=3", "env.komi_low=0.5", "env.komi_high=2.5"])
+    env = make_env(config, num_envs=2)
+    env.reset(options={"komi": 0.5})
+    observations, *_, infos = env.step(np.array([4, 9]))
+    roots = make_roots(config, observations, infos)
+    assert roots.pass_action == 9
+    assert roots.to_play.tolist() == [-1, -1]
+    assert roots.legal_mask[:, 4].tolist() == [False, True]
+    assert roots.terminal_values is not None
+    assert roots.pass_pass_values is not None
+    assert np.isnan(roots.terminal_values[0]).all()
+    assert roots.terminal_values[1, 9] == -1  # a pass that answers a pass ends an empty board
+    assert roots.pass_pass_values.tolist() == [1, -1]
+    config = load_config("tictactoe")
+    roots = make_roots(config, *make_env(config, num_envs=2).reset())
+    assert roots.pass_action == NO_PASS
+    assert roots.terminal_values is None
 
 
 def test_moves_are_drawn_from_the_policy_of_the_search_at_first_and_are_its_choice_later() -> None:
