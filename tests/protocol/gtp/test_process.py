@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "tests.support.scripted_engine"]
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 QUIT_S = 0.5
 """A controller kills what has not ended by then."""
 SCHEDULING_S = 1.0
