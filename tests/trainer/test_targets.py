@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,13 @@ def test_past_a_cut_nothing_is_taught(
     assert targets.value_weight.tolist() == [value_weight]
     assert targets.reward.tolist() == [[4, 0, 0]]
     assert targets.reward_weight.tolist() == [reward_weight]
+
+
+@pytest.mark.parametrize(("score", "outcome"), [(-24.5, -1.0), (0.0, 0.0), (0.5, 1.0)])
+def test_an_outcome_is_who_won_and_not_by_how_much(score: float, outcome: float) -> None:
+    game = dataclasses.replace(reward_game([0], [0], bootstrap=0.0), score=score)
+    targets = window_targets([(game, 0)], steps=1, num_actions=2, value_target="outcome", td_steps=1, discount=1.0)
+    assert targets.value.tolist() == [[outcome, outcome]]
 
 
 def test_rewards_of_a_window_are_those_of_its_steps() -> None:
