@@ -52,7 +52,9 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step_count, self.config)
-        losses = compute_losses(self.network, windows.to(self._device), self.config)
+        losses = compute_losses(
+            self.network, windows.to(self._device), self.config, precision=getattr(torch, self.config.precision)
+        )
         total: Tensor = torch.stack(list(losses.values())).sum()
         figures = {name: float(loss.detach()) for name, loss in losses.items()} | {"total": float(total.detach())}
         if not math.isfinite(figures["total"]):

@@ -15,11 +15,8 @@ from trainer.network import SCORE_UNIT, Network, NetworkOutput
 from trainer.windows import GoTargets, Windows
 
 
-def unroll(network: Network, windows: Windows) -> tuple[NetworkOutput, list[Tensor], list[Tensor]]:
-    """Imagines every window and runs the heads once over all states.
-
-    Returns the heads' output over [(K + 1) B] states, state-major; the K + 1 hidden states; and the K reward logits.
-    """
+def unroll(network: Network, windows: Windows) -> tuple[list[Tensor], list[Tensor]]:
+    """Imagines every window: the K + 1 hidden states and the K reward logits (none without rewards)."""
     hidden = network.represent(windows.observation)
     states, rewards = [hidden], []
     for planes in windows.action_planes:
@@ -28,14 +25,22 @@ def unroll(network: Network, windows: Windows) -> tuple[NetworkOutput, list[Tens
             rewards.append(network.reward(torch.cat([hidden, planes], 1)))  # type: ignore[union-attr,operator]
         hidden = network.imagine(hidden, planes)
         states.append(hidden)
-    every = torch.cat(states)
+    return states, rewards
+
+
+def compute_losses(
+    network: Network, windows: Windows, config: LearnerConfig, *, precision: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """Weighted loss terms by name; their sum is what the learner minimises.
+
+    Representation, dynamics and projection compute in `precision`, heads and losses always in float32.
+    """
+    device = windows.observation.device.type
+    with torch.autocast(device, precision, enabled=precision != torch.float32):
+        states, rewards = unroll(network, windows)
+        consistency = _consistency(network, windows, states) if windows.future_steps else None
+    every = torch.cat(states).float().contiguous()
     output = network.predict(every) if network.config.kind == "vector" else network.heads(every, None, auxiliary=True)  # type: ignore[operator]
-    return output, states, rewards
-
-
-def compute_losses(network: Network, windows: Windows, config: LearnerConfig) -> dict[str, Tensor]:
-    """Weighted loss terms by name; their sum is what the learner minimises."""
-    output, states, rewards = unroll(network, windows)
     batch, steps = len(windows.observation), len(states) - 1
     step_weight = torch.full((steps + 1, 1), 1.0 / steps)
     step_weight[0] = 1.0
@@ -49,12 +54,12 @@ def compute_losses(network: Network, windows: Windows, config: LearnerConfig) ->
     }
     if rewards:
         target = network.config.reward.encode(windows.reward)  # type: ignore[union-attr]
-        reward = _cross_entropy(torch.cat(rewards), target).view(steps, batch)
+        reward = _cross_entropy(torch.cat(rewards).float(), target).view(steps, batch)
         losses["reward"] = config.reward_weight * (reward * windows.reward_weight.T * step_weight[1:]).sum()
     if windows.go is not None:
         losses |= _go_losses(output, windows.go, step_weight, outcome_weight, config)
-    if windows.future_steps:
-        losses["consistency"] = config.consistency_weight * _consistency(network, windows, states)
+    if consistency is not None:
+        losses["consistency"] = config.consistency_weight * consistency
     return losses
 
 
@@ -103,4 +108,4 @@ def _consistency(network: Network, windows: Windows, states: list[Tensor]) -> Te
         real = network.represent(windows.future_observations.flatten(0, 1)).flatten(1)
     imagined = network.projection(torch.cat([states[k] for k in windows.future_steps])).flatten(1)
     weight = windows.future_weight.flatten()
-    return ((1 - F.cosine_similarity(imagined, real, dim=1)) * weight).sum() / weight.sum().clamp(min=1.0)
+    return ((1 - F.cosine_similarity(imagined.float(), real.float(), dim=1)) * weight).sum() / weight.sum().clamp(min=1.0)

@@ -52,7 +52,7 @@ def test_every_weight_learns() -> None:
 def test_the_gradient_halves_at_every_imagined_step() -> None:
     learner = make_learner()
     windows = make_windows(8)
-    _, states, _ = unroll(learner.network, windows)
+    states, _ = unroll(learner.network, windows)
     for state in states:
         state.retain_grad()
     network = learner.network
@@ -131,6 +131,15 @@ def test_losses_are_computed_on_the_device_of_the_network() -> None:
     learner = make_learner()
     losses = compute_losses(learner.network.to("meta"), make_windows(8).to("meta"), learner.config)
     assert {loss.device.type for loss in losses.values()} == {"meta"}
+
+
+def test_bfloat16_computes_nearly_the_same_losses_and_leaves_weights_float32() -> None:
+    exact, coarse = make_learner(), make_learner(precision="bfloat16")
+    windows = make_windows(64)
+    wanted, found = exact.step(windows), coarse.step(windows)
+    assert found == pytest.approx(wanted, rel=0.05, abs=0.01)
+    assert found != wanted
+    assert {p.dtype for p in coarse.network.parameters()} == {torch.float32}
 
 
 def test_the_average_follows_the_weights_and_forgets_the_start() -> None:
