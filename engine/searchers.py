@@ -7,6 +7,7 @@ same time gets a second one. Knows no protocol, no clock and no game beyond a `T
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
@@ -44,7 +45,16 @@ Key = tuple[str, int]
 class Searcher:
     """A network for one board size with its tree. For one search at a time; the pool sees to that."""
 
-    def __init__(self, evaluator: Evaluator, manifest: ModelManifest, size: int, settings: PlayerSettings) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        manifest: ModelManifest,
+        size: int,
+        settings: PlayerSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` gives the seconds that limits of time are measured in."""
         self.manifest = manifest
         self.size = size
         self.is_taken = False
@@ -58,7 +68,25 @@ class Searcher:
             config=SearchConfig(),
             max_nodes=evaluator.num_slots,
             threads=settings.num_threads,
+            clock=clock,
         )
+
+    @classmethod
+    def open(
+        cls,
+        models: ModelSource,
+        name: str | None,
+        size: int,
+        settings: PlayerSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Searcher:
+        """Loads the model `name` (None: the best one for the board size). Raises `ModelError`."""
+        manifest = models.find(name, size)
+        evaluator = models.open(name, size, num_slots=node_limit(manifest, size, settings))
+        if settings.root_symmetries:
+            evaluator = SymmetricRoots(evaluator, size=size)
+        return cls(evaluator, manifest, size, settings, clock=clock)
 
     @property
     def is_free(self) -> bool:
@@ -78,14 +106,7 @@ class Searcher:
         """
         path = self.path_to(turn) if goes_on else None
         self._turn = None
-        visits = limits.max_simulations + 1 if limits.counts_simulations else None
-        algorithm = settings.resolve_algorithm(visits)
-        config = SearchConfig(
-            algorithm=algorithm,
-            num_considered=considered_actions(visits),
-            choice=settings.choice,
-            settle_distance=settings.settle_distance,
-        )
+        config = settings.search_config(limits.max_simulations + 1 if limits.counts_simulations else None)
         self._handle = self._search.start(turn.root(self._variant), limits, seed=seed, config=config, path=path)
         self._turn = turn
         return self._handle
@@ -99,11 +120,6 @@ class Searcher:
         """Searches an empty board, so that every kernel is compiled and the network has run."""
         self.start(Turn.of(Position(self.size), BLACK), _WARM_UP, seed=0, settings=settings).wait()
         self._turn = None  # a game's first search is its own
-
-
-def considered_actions(visits: int | None) -> int:
-    """How many root actions the Gumbel search considers: half of the visits, so that it looks deeper than one ply."""
-    return 16 if visits is None else min(16, max(2, visits // 2))
 
 
 def node_limit(manifest: ModelManifest, size: int, settings: PlayerSettings) -> int:
@@ -152,11 +168,10 @@ class SearcherPool:
 
     def load(self, model: str | None, size: int) -> None:
         """Makes one searcher ready, unless there is one. Blocks. Raises `ModelError`, `UnsupportedBoardSize`."""
-        manifest = self.models.find(model, size)
-        key = (manifest.identity, size)
+        key = (self.models.find(model, size).identity, size)
         with self._building_lock(key):
             if not self._has(key):
-                self._build(key, model, manifest, is_taken=False)
+                self._build(key, model, is_taken=False)
 
     def is_loaded(self, model: str | None, size: int) -> bool:
         """Whether a search could start at once, if no other is running."""
@@ -179,14 +194,13 @@ class SearcherPool:
         """A free searcher, marked as taken. Waits while another thread loads the same."""
         size = turn.position.size
         last = turn if goes_on else None
-        manifest = self.models.find(model, size)
-        key = (manifest.identity, size)
+        key = (self.models.find(model, size).identity, size)
         free = self._take_free(key, last)
         if free is not None:
             return free
         with self._building_lock(key):
             free = self._take_free(key, last)
-            return free if free is not None else self._build(key, model, manifest, is_taken=True)
+            return free if free is not None else self._build(key, model, is_taken=True)
 
     def _building_lock(self, key: Key) -> threading.Lock:
         with self._lock:
@@ -209,15 +223,11 @@ class SearcherPool:
             self._searchers.append(entry)  # the one used last is dropped last
             return entry[1]
 
-    def _build(self, key: Key, model: str | None, manifest: ModelManifest, *, is_taken: bool) -> Searcher:
+    def _build(self, key: Key, model: str | None, *, is_taken: bool) -> Searcher:
         identity, size = key
         self._notify(f"loading model {identity} for {size}x{size}")
         self._make_room()
-        num_slots = node_limit(manifest, size, self._settings)
-        evaluator = self.models.open(model, size, num_slots=num_slots)
-        if self._settings.root_symmetries:
-            evaluator = SymmetricRoots(evaluator, size=size)
-        searcher = Searcher(evaluator, manifest, size, self._settings)
+        searcher = Searcher.open(self.models, model, size, self._settings)
         searcher.warm_up(self._settings)
         searcher.is_taken = is_taken
         with self._lock:

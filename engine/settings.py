@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from engine.errors import InvalidConfig
+from engine.search.config import SearchConfig
 
 Algorithm = Literal["auto", "puct", "gumbel"]
-Choice = Literal["visits", "lcb"]
 
 ALGORITHMS: Final = ("auto", "puct", "gumbel")
-CHOICES: Final = ("visits", "lcb")
 DEFAULT_TIME_S: Final = 1.0
 _MAX_DEFAULT_THREADS: Final = 16
 """One tree gains nothing from more threads: they wait for each other and for the interpreter."""
@@ -44,10 +43,8 @@ class PlayerSettings:
     """Never think longer about a move, whatever the clock allows."""
     lag_buffer_s: float = 0.2
     """Time kept back for the way between controller and engine; see `engine.search.clock`."""
-    choice: Choice = "visits"
-    """PUCT: which action to play; see `SearchConfig.choice`."""
-    settle_distance: float = 0.0
-    """PUCT: when to stop before the limit; see `SearchConfig.settle_distance`."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """The formulas' constants; its algorithm and its numbers of simulations and considered actions are not read."""
     temperature: float = 0.0
     """Of the first moves, for varied openings: an action is drawn by the search's policy to the power of
     1 / temperature, which halves every `size` plies; 0: always the best."""
@@ -76,12 +73,8 @@ class PlayerSettings:
         """Raises `InvalidConfig` when a value is out of range."""
         if self.algorithm not in ALGORITHMS:
             raise InvalidConfig(f"algorithm {self.algorithm!r} is not one of {', '.join(ALGORITHMS)}")
-        if self.choice not in CHOICES:
-            raise InvalidConfig(f"choice {self.choice!r} is not one of {', '.join(CHOICES)}")
-        for name in ("temperature", "settle_distance"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise InvalidConfig(f"{name} must be a number >= 0, not {value!r}")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise InvalidConfig(f"temperature must be a number >= 0, not {self.temperature!r}")
         for name in ("max_time_s", "time_s"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -122,11 +115,20 @@ class PlayerSettings:
         counts = self.visits is not None or self.playouts is not None
         return self.max_time_s if counts else min(DEFAULT_TIME_S, self.max_time_s)
 
+    def search_config(self, visits: int | None) -> SearchConfig:
+        """`search` for a search of at most `visits` visits (None: unlimited)."""
+        return replace(self.search, algorithm=self.resolve_algorithm(visits), num_considered=considered_actions(visits))
+
     def resolve_algorithm(self, visits: int | None) -> Literal["puct", "gumbel"]:
         """The search algorithm for a search of at most `visits` visits (None: unlimited)."""
         if self.algorithm != "auto":
             return self.algorithm
         return "gumbel" if visits is not None and visits <= self.gumbel_visits else "puct"
+
+
+def considered_actions(visits: int | None) -> int:
+    """How many root actions the Gumbel search considers: half of the visits, so that it looks deeper than one ply."""
+    return 16 if visits is None else min(16, max(2, visits // 2))
 
 
 def available_cores() -> int:

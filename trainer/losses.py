@@ -6,6 +6,8 @@ at every dynamics step (MuZero, appendix G).
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -35,8 +37,8 @@ def compute_losses(
 
     Representation, dynamics and projection compute in `precision`, heads and losses always in float32.
     """
-    device = windows.observation.device.type
-    with torch.autocast(device, precision, enabled=precision != torch.float32):
+    is_coarse = precision != torch.float32
+    with torch.autocast(windows.observation.device.type, precision) if is_coarse else nullcontext():
         states, rewards = unroll(network, windows)
         consistency = _consistency(network, windows, states) if windows.future_steps else None
     every = torch.cat(states).float().contiguous()

@@ -66,14 +66,15 @@ class OnnxEvaluator:
         num_slots: int,
         device: str = "cpu",
         threads: int = 1,
+        halves: bool = True,
     ) -> None:
-        """`board_size` is needed for Go models only; `num_slots` hidden states are kept.
+        """`board_size` is needed for Go models only; `num_slots` hidden states are kept, as half floats if `halves`.
 
         Raises `ModelInvalid` if the files are not what the manifest promises or do not work, and `InvalidConfig` for a
         device that is not there.
         """
         self._options = SessionOptions(board_size=board_size, device=device, threads=threads)
-        self._start(model.initial, model.recurrent, num_slots, expected=model.manifest.shape)
+        self._start(model.initial, model.recurrent, num_slots, halves=halves, expected=model.manifest.shape)
 
     @classmethod
     def from_bytes(
@@ -85,19 +86,22 @@ class OnnxEvaluator:
         num_slots: int,
         device: str = "cpu",
         threads: int = 1,
+        halves: bool = True,
     ) -> OnnxEvaluator:
         """An evaluator of two ONNX files in memory, which describe themselves; see `__init__`."""
         evaluator = cls.__new__(cls)
         evaluator._options = SessionOptions(board_size=board_size, device=device, threads=threads)
-        evaluator._start(initial, recurrent, num_slots, expected=None)
+        evaluator._start(initial, recurrent, num_slots, halves=halves, expected=None)
         return evaluator
 
-    def _start(self, initial: bytes, recurrent: bytes, num_slots: int, *, expected: ModelShape | None) -> None:
+    def _start(
+        self, initial: bytes, recurrent: bytes, num_slots: int, *, halves: bool, expected: ModelShape | None
+    ) -> None:
         size = self._options.board_size
         self._sessions = _Sessions(initial, recurrent, self._options, expected=expected)
         self.shape = self._sessions.shape
         self.num_slots = num_slots
-        self._pool = HiddenPool(num_slots, self._sessions.hidden_shape)
+        self._pool = HiddenPool(num_slots, self._sessions.hidden_shape, halves=halves)
         self._encode: Callable[[NDArray[np.int32], NDArray[np.int8]], Floats]
         if size is not None:
             self._encode = lambda actions, to_play: encode_actions(actions, to_play, size=size)

@@ -91,14 +91,14 @@ def _tell_when_ready(player: GtpPlayer, notices: Notices) -> None:
 
 
 def _player_settings(options: argparse.Namespace) -> PlayerSettings:
+    from engine.search.config import SearchConfig
     from engine.settings import PlayerSettings
 
     return PlayerSettings(
         model=options.model,
         threads=options.threads,
         algorithm=options.algorithm,
-        choice=options.choice,
-        settle_distance=options.settle,
+        search=SearchConfig(choice=options.choice, settle_distance=options.settle),
         temperature=options.temperature,
         ponder=options.ponder,
         root_symmetries=options.root_symmetries,

@@ -9,7 +9,7 @@ import pytest
 from engine.go.position import Position
 from engine.go.rules import BLACK
 from engine.search.limits import Limits
-from engine.searchers import BackgroundLoad, SearcherPool, considered_actions, node_limit
+from engine.searchers import BackgroundLoad, SearcherPool, node_limit
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 from tests.support.scripted_models import ScriptedModels, scripted_manifest
@@ -116,8 +116,3 @@ def test_slow_loading_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     models.may_open.set()
     assert load.wait(LONG_S)
     assert load.error is None
-
-
-@pytest.mark.parametrize(("visits", "considered"), [(None, 16), (1, 2), (8, 4), (16, 8), (400, 16)])
-def test_considered_actions(visits: int | None, considered: int) -> None:
-    assert considered_actions(visits) == considered

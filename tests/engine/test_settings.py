@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.errors import InvalidConfig
+from engine.search.config import SearchConfig
 from engine.settings import PlayerSettings, available_cores
 
 
@@ -57,6 +58,19 @@ def test_time_of_a_move_without_a_clock(fields: dict[str, Any], seconds: float) 
 )
 def test_algorithm(algorithm: Any, visits: int | None, expected: str) -> None:
     assert PlayerSettings(algorithm=algorithm).resolve_algorithm(visits) == expected
+
+
+@pytest.mark.parametrize(("visits", "considered"), [(None, 16), (1, 2), (8, 4), (16, 8), (400, 16)])
+def test_considered_actions(visits: int | None, considered: int) -> None:
+    assert PlayerSettings().search_config(visits).num_considered == considered
+
+
+def test_the_search_s_constants_are_the_settings_own() -> None:
+    settings = PlayerSettings(search=SearchConfig(choice="lcb", settle_distance=0.1, c_puct_init=0.5))
+    assert settings.search_config(None) == SearchConfig(
+        algorithm="puct", num_considered=16, choice="lcb", settle_distance=0.1, c_puct_init=0.5
+    )
+    assert settings.search_config(16).algorithm == "gumbel"
 
 
 def test_threads_are_the_cores_unless_told() -> None:
