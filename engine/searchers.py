@@ -28,7 +28,8 @@ from engine.search.search import Search
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 
-FLOAT_BYTES: Final = 4
+STATE_NUMBER_BYTES: Final = 2
+"""A number of a hidden state, which networks keep as half floats."""
 NODE_BYTES: Final = 64
 """A node of the tree without its actions."""
 ACTION_BYTES: Final = 8
@@ -125,7 +126,7 @@ class Searcher:
 def node_limit(manifest: ModelManifest, size: int, settings: PlayerSettings) -> int:
     """Nodes of one tree, so that all trees with their hidden states stay within `settings.max_memory_mib`."""
     area = size * size
-    node_bytes = NODE_BYTES + ACTION_BYTES * (area + 1) + FLOAT_BYTES * manifest.shape.hidden_size * area
+    node_bytes = NODE_BYTES + ACTION_BYTES * (area + 1) + STATE_NUMBER_BYTES * manifest.shape.hidden_size * area
     share = settings.max_memory_mib * 2**20 // settings.concurrent_searches
     return max(MIN_NODES, min(MAX_NODES, share // node_bytes))
 

@@ -159,9 +159,11 @@ def _manifest(
 
 
 def _verify(folder: Path, network: Network) -> Agreement:
-    """Loads the folder as the engine does, and compares it with torch."""
+    """Loads the folder as the engine does, but for the rounding of hidden states, and compares it with torch."""
     model = load_model(read_folder(folder))
-    return check_agreement(network, lambda size, slots: OnnxEvaluator(model, board_size=size, num_slots=slots))
+    return check_agreement(
+        network, lambda size, slots: OnnxEvaluator(model, board_size=size, num_slots=slots, halves=False)
+    )
 
 
 def _with_agreement(manifest: ModelManifest, agreement: Agreement) -> ModelManifest:

@@ -110,4 +110,6 @@ def _consistency(network: Network, windows: Windows, states: list[Tensor]) -> Te
         real = network.represent(windows.future_observations.flatten(0, 1)).flatten(1)
     imagined = network.projection(torch.cat([states[k] for k in windows.future_steps])).flatten(1)
     weight = windows.future_weight.flatten()
-    return ((1 - F.cosine_similarity(imagined.float(), real.float(), dim=1)) * weight).sum() / weight.sum().clamp(min=1.0)
+    return ((1 - F.cosine_similarity(imagined.float(), real.float(), dim=1)) * weight).sum() / weight.sum().clamp(
+        min=1.0
+    )

@@ -156,7 +156,7 @@ class TestRefusals:
         files = ReusedExporter(network).export()
 
         def make(size: int | None, slots: int) -> OnnxEvaluator:
-            return OnnxEvaluator.from_bytes(*files, board_size=9 if size == 13 else size, num_slots=slots)
+            return OnnxEvaluator.from_bytes(*files, board_size=9 if size == 13 else size, num_slots=slots, halves=False)
 
         with pytest.raises(InvalidInput, match=r"\[8, 24, 13, 13\]"):
             check_agreement(network, make)

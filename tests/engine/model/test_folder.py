@@ -14,6 +14,7 @@ from engine.errors import ModelError, ModelInvalid, ModelNotFound
 from engine.model import folder as folder_module
 from engine.model.folder import load_model, read_folder
 from engine.model.onnx_evaluator import OnnxEvaluator
+from engine.searchers import STATE_NUMBER_BYTES
 from tests.support.tiny_models import tiny_go_model, write_tiny_model
 
 FILES = ("initial.onnx", "recurrent.onnx")
@@ -28,7 +29,7 @@ def test_load(folder: Path) -> None:
     model = load_model(read_folder(folder))
     assert (model.initial, model.recurrent) == tiny_go_model().files
     evaluator = OnnxEvaluator(model, board_size=5, num_slots=1)
-    assert evaluator.hidden_bytes == 4 * 25 * 4
+    assert evaluator.hidden_bytes == 4 * 25 * STATE_NUMBER_BYTES
 
 
 @pytest.mark.parametrize("name", ["manifest.json", *FILES])

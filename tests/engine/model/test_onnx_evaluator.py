@@ -27,9 +27,11 @@ ACTIONS = SIZE * SIZE + 1
 ROOT = Path(__file__).parents[3]
 
 
-def make_evaluator(model: TinyModel | None = None, *, num_slots: int = 16, board_size: int = SIZE) -> OnnxEvaluator:
+def make_evaluator(
+    model: TinyModel | None = None, *, num_slots: int = 16, board_size: int = SIZE, halves: bool = True
+) -> OnnxEvaluator:
     files = (model or tiny_go_model()).files
-    return OnnxEvaluator.from_bytes(*files, board_size=board_size, num_slots=num_slots)
+    return OnnxEvaluator.from_bytes(*files, board_size=board_size, num_slots=num_slots, halves=halves)
 
 
 def slots(*numbers: int) -> np.ndarray:
@@ -68,7 +70,7 @@ class TestContract:
     def test_recurrent_computes_what_the_graph_says(self) -> None:
         """An independent evaluation of the two graphs by onnx's reference implementation."""
         model = tiny_go_model()
-        evaluator, observed = make_evaluator(model), observations(2)
+        evaluator, observed = make_evaluator(model, halves=False), observations(2)
         reference = [ReferenceEvaluator(graph) for graph in (model.initial, model.recurrent)]
         root = evaluator.initial(observed, slots(0, 1))
         hidden, _, _, _, policy, value = reference[0].run(None, {"observation": observed})
