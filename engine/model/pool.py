@@ -1,14 +1,14 @@
 """`HiddenPool`: hidden states by slot, in one array. Knows nothing of what they mean or who computes them.
 
-States are kept as half floats (IEEE 754 binary16) unless asked otherwise: half the memory, for a rounding of one part in
-2048. numba has no such type, so they are packed and unpacked as integers; the compiler makes vector instructions of it.
+States are kept as half floats (IEEE 754 binary16) unless asked otherwise: half the memory, rounded by one part in 2048.
+numba has no such type, so they are packed and unpacked as integers; the compiler makes vector instructions of it.
 """
 # mypy: disable-error-code="untyped-decorator"
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -106,7 +106,7 @@ class HiddenPool:
         self.num_slots = num_slots
         self.shape = tuple(shape)
         self._halves = halves
-        self._rows: NDArray[np.uint16] | NDArray[np.float32] = np.empty(
+        self._rows: NDArray[Any] = np.empty(
             (num_slots, int(np.prod(self.shape))), dtype=np.uint16 if halves else np.float32
         )
         self._rows.reshape(-1)[: TOUCHED_BYTES // self._rows.itemsize] = 0
@@ -119,7 +119,7 @@ class HiddenPool:
     def gather(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
         """The states [B, ...] of `slots` [B]; not to be written to."""
         if self._halves:
-            states = np.empty((len(slots), self._rows.shape[1]), dtype=np.float32)
+            states: NDArray[np.float32] = np.empty((len(slots), self._rows.shape[1]), dtype=np.float32)
             _load_halves(self._rows, slots, states)
         elif len(slots) == 1:
             slot = int(slots[0])
