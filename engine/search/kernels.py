@@ -324,8 +324,8 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
 def begin_lane(lane: Lane) -> int:
     """`select` for the one tree of a lane. Returns COLLIDED, or how many leaves need the network: 1 or 0."""
     descents = lane.descents
-    begin, end = np.int64(0), np.int64(1)  # types as from Python: constants would compile a `select` of their own
-    count = select(lane.tree, lane.formula, lane.active, descents, begin, end)
+    trees = 0, 1  # in a tuple they are numbers, as from Python; constants would compile a `select` of their own
+    count = select(lane.tree, lane.formula, lane.active, descents, *trees)
     return COLLIDED if descents.leaf[0] == NO_LEAF else count
 
 
