@@ -2,7 +2,8 @@
 
 Our engine gets a fixed time for each move, and a move that arrives more than 0.15 s after it counts as late; the
 opponent has as long as it likes, up to a limit after which it is taken for hung. A side that hangs, crashes, plays an
-illegal move or refuses a legal one loses the game, and its engine is started anew.
+illegal move or refuses a legal one loses the game, and its engine is started anew. After two passes both engines are
+asked for the score: whether they agree with the referee is among the figures.
 
 Run: python benchmarks/match.py --opponent gnugo --games 100 --time 1 --sgf runs/gnugo
      python benchmarks/match.py --opponent random --size 5 --games 20 --time 0.1
@@ -14,133 +15,30 @@ import argparse
 import contextlib
 import json
 import math
-import random
 import statistics
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
+from benchmarks.seats import LETTERS, ROOT, EngineSeat, RandomSeat, Seat, score_from_gtp
 from engine.errors import IllegalMove, InvalidVertex
 from engine.go.position import Position
 from engine.go.record import to_result, to_sgf
 from engine.go.rules import BLACK, WHITE, RuleSet, rules_by_name
-from engine.go.tables import point_neighbors
 from engine.go.vertex import from_gtp, to_gtp
-from protocol.gtp.client import EngineDead, EngineError, EngineProcess
+from protocol.gtp.client import EngineError
 
-ROOT = Path(__file__).resolve().parents[1]
 OURS = f"{sys.executable} {ROOT / 'tengen.py'} gtp --no-resign --time {{time}}"
 GNUGO = (
     "/usr/games/gnugo --mode gtp --chinese-rules --capture-all-dead --positional-superko --never-resign --level {level}"
 )
 LATE_S = 0.15
 """How much later than its time our move may arrive."""
-START_TIMEOUT_S = 300.0
-"""For the first answers: an engine may load a network and compile kernels."""
-COMMAND_TIMEOUT_S = 30.0
-LETTERS = {BLACK: "b", WHITE: "w"}
-
-
-class Seat(Protocol):
-    """One side of a match, for one game after the other."""
-
-    name: str
-
-    def begin(self, size: int, komi: float) -> None:
-        """A new game."""
-
-    def move(self, color: int) -> tuple[str, float]:
-        """Its move, as GTP spells it, and the seconds that it took."""
-
-    def tell(self, color: int, vertex: str) -> None:
-        """The other side's move."""
-
-    def close(self) -> None:
-        """No more games."""
-
-
-class EngineSeat:
-    """A GTP engine, started when a game begins without a living one."""
-
-    def __init__(self, command: str, *, name: str, move_s: float | None, timeout_s: float) -> None:
-        """`move_s`: sent as time settings before each game; None: none are. `timeout_s`: for a move."""
-        self.name = name
-        self._command = command
-        self._move_s = move_s
-        self._timeout_s = timeout_s
-        self._engine: EngineProcess | None = None
-
-    def begin(self, size: int, komi: float) -> None:
-        """Starts the engine if need be, and lets it warm up outside the game."""
-        if self._engine is not None and self._engine.is_alive:
-            with contextlib.suppress(EngineDead):
-                self._set_up(self._engine, size, komi, timeout_s=COMMAND_TIMEOUT_S)
-                return
-        self._engine = EngineProcess(self._command, name=self.name, cwd=ROOT)
-        self._set_up(self._engine, size, komi, timeout_s=START_TIMEOUT_S)
-        if "reg_genmove" in self._engine.list_commands():
-            self._engine.send("reg_genmove", "b", timeout_s=START_TIMEOUT_S)
-
-    def _set_up(self, engine: EngineProcess, size: int, komi: float, *, timeout_s: float) -> None:
-        engine.send("boardsize", size, timeout_s=timeout_s)
-        engine.send("clear_board", timeout_s=COMMAND_TIMEOUT_S)
-        engine.send("komi", f"{komi:g}", timeout_s=COMMAND_TIMEOUT_S)
-        if self._move_s is not None:
-            engine.send("time_settings", 0, f"{self._move_s:g}", 1, timeout_s=COMMAND_TIMEOUT_S)
-
-    def move(self, color: int) -> tuple[str, float]:
-        """Asks for a move."""
-        assert self._engine is not None
-        reply = self._engine.send("genmove", LETTERS[color], timeout_s=self._timeout_s)
-        return reply.text.strip(), reply.elapsed_s
-
-    def tell(self, color: int, vertex: str) -> None:
-        """Plays the other side's move."""
-        assert self._engine is not None
-        self._engine.send("play", LETTERS[color], vertex, timeout_s=COMMAND_TIMEOUT_S)
-
-    def close(self) -> None:
-        """Quits, or kills, the engine."""
-        if self._engine is not None:
-            self._engine.close()
-
-
-class RandomSeat:
-    """Plays any legal point that its own stones do not surround, and passes when there is no other."""
-
-    name = "random"
-
-    def __init__(self, seed: int) -> None:
-        """`seed`: of all games together."""
-        self._random = random.Random(seed)
-        self._position = Position()
-
-    def begin(self, size: int, komi: float) -> None:
-        """An empty board."""
-        self._position = Position(size, komi=komi)
-
-    def move(self, color: int) -> tuple[str, float]:
-        """A random move."""
-        started_s = time.monotonic()
-        stones, near = self._position.stones, point_neighbors(self._position.size)
-        legal = self._position.legal_mask(color)[:-1].nonzero()[0]
-        wanted = [point for point in legal if any(stones[n] != color for n in near[point] if n >= 0)]
-        action = int(self._random.choice(wanted)) if wanted else self._position.pass_action
-        self._position.play(color, action)
-        return to_gtp(action, self._position.size), time.monotonic() - started_s
-
-    def tell(self, color: int, vertex: str) -> None:
-        """Follows the game."""
-        self._position.play(color, from_gtp(vertex, self._position.size))
-
-    def close(self) -> None:
-        """Nothing is left behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +55,8 @@ class Game:
     """What the loser did against the rules of the match; empty if nothing."""
     seconds: tuple[float, ...]
     """Time of each move."""
+    counts: tuple[str | None, str | None] | None = None
+    """What Black's and White's engine say of the score, None where one says nothing; None if not both have passed."""
 
     @property
     def result(self) -> str:
@@ -185,7 +85,8 @@ def play_game(black: Seat, white: Seat, *, size: int, komi: float, rules: RuleSe
         color = -color
     score = position.score()
     winner = (score > 0) - (score < 0)
-    return Game(position=position, score=score, winner=winner, forfeit="", seconds=tuple(seconds))
+    counts = _ask_for_the_score(position, black, white) if position.is_over else None
+    return Game(position=position, score=score, winner=winner, forfeit="", seconds=tuple(seconds), counts=counts)
 
 
 def _take_turn(position: Position, color: int, seat: Seat, seconds: list[float]) -> None:
@@ -203,6 +104,32 @@ def _take_turn(position: Position, color: int, seat: Seat, seconds: list[float])
         position.play(color, from_gtp(vertex, position.size))
     except (IllegalMove, InvalidVertex) as error:
         raise Loss(f"{seat.name}: illegal move {vertex!r}: {error}") from error
+
+
+def _ask_for_the_score(position: Position, black: Seat, white: Seat) -> tuple[str | None, str | None]:
+    """Tells the last pass to the side that did not make it, then asks both."""
+    last = position.moves[-1]
+    with contextlib.suppress(EngineError):  # an engine that is dead now will not know the score either
+        (white if last.color == BLACK else black).tell(last.color, to_gtp(last.action, position.size))
+    return black.final_score(), white.final_score()
+
+
+def count_agreements(games: Sequence[tuple[int, Game]]) -> dict[str, Any]:
+    """Of (our colour, game): how often both engines count as the referee, of the games for which they name a score."""
+    counted = [(game, *game.counts[::us]) for us, game in games if game.counts is not None]
+    disputes = []
+    agreed, asked = [0, 0, 0], [0, 0, 0]
+    for game, ours, theirs in counted:
+        said = [text is not None for text in (ours, theirs)]
+        right = [text is not None and score_from_gtp(text) == game.score for text in (ours, theirs)]
+        for i, (is_said, is_right) in enumerate(zip([*said, all(said)], [*right, all(right)], strict=True)):
+            asked[i] += is_said
+            agreed[i] += is_right
+        if said != right:
+            disputes.append(f"referee {game.result}, ours {ours}, theirs {theirs}")
+    shares = [f"{right}/{said}" for right, said in zip(agreed, asked, strict=True)]
+    names = ("our_score_agrees", "their_score_agrees", "both_scores_agree")
+    return dict(zip(names, shares, strict=True)) | {"disputed_scores": disputes}
 
 
 def wilson_interval(successes: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
@@ -258,7 +185,7 @@ class Tally:
             "our_illegal_moves": sum(not ours_won and "illegal move" in why for ours_won, why in forfeits),
             "our_forfeits": [why for ours_won, why in forfeits if not ours_won],
             "their_forfeits": [why for ours_won, why in forfeits if ours_won],
-        }
+        } | count_agreements(self._games)
 
     def line(self) -> str:
         """The standing in one line."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.match import BLACK, WHITE, EngineSeat, Game, RandomSeat, Tally, main, play_game, wilson_interval
+from benchmarks.match import Game, Tally, count_agreements, main, play_game, wilson_interval
+from benchmarks.seats import EngineSeat, RandomSeat, score_from_gtp
 from engine.go.position import Position
-from engine.go.rules import DEFAULT_RULES
+from engine.go.rules import BLACK, DEFAULT_RULES, WHITE
 from protocol.gtp.client import EngineCrashed
 
 SCRIPTED = f"{sys.executable} -m tests.support.scripted_engine"
@@ -18,8 +19,9 @@ SCRIPTED = f"{sys.executable} -m tests.support.scripted_engine"
 class Fixed:
     """Plays these vertices; an exception is raised instead."""
 
-    def __init__(self, *moves: str | Exception, name: str = "fixed") -> None:
+    def __init__(self, *moves: str | Exception, name: str = "fixed", score: str | None = None) -> None:
         self.name = name
+        self._score = score
         self.heard: list[str] = []
         self._moves = list(moves)
 
@@ -35,6 +37,10 @@ class Fixed:
     def tell(self, color: int, vertex: str) -> None:
         self.heard.append(f"{color:+d} {vertex}")
 
+    def final_score(self) -> str | None:
+        self.heard.append("final_score")
+        return self._score
+
     def close(self) -> None:
         pass
 
@@ -44,11 +50,13 @@ def game(black: Fixed, white: Fixed, *, max_moves: int = 99) -> Game:
 
 
 def test_a_game_that_is_counted() -> None:
-    black, white = Fixed("B2", "pass"), Fixed("pass")
+    black, white = Fixed("B2", "pass", score="B+8.5"), Fixed("pass")
     ended = game(black, white)
     assert (ended.winner, ended.score, ended.result, ended.forfeit) == (BLACK, 8.5, "B+8.5", "")
     assert ended.seconds == (0.5, 0.5, 0.5)
-    assert (black.heard, white.heard) == (["begin 3 0.5", "-1 pass"], ["begin 3 0.5", "+1 B2"])
+    assert black.heard == ["begin 3 0.5", "-1 pass", "final_score"]
+    assert white.heard == ["begin 3 0.5", "+1 B2", "+1 pass", "final_score"]
+    assert ended.counts == ("B+8.5", None)
 
 
 def test_a_resignation() -> None:
@@ -72,6 +80,36 @@ def test_a_game_without_end_is_counted_as_it_stands() -> None:
     ended = game(Fixed("B2", "B1"), Fixed("A1", "C3"), max_moves=2)
     assert ended.score == 0.5 - 1.0
     assert ended.winner == WHITE
+    assert ended.counts is None
+
+
+def test_scores_are_compared_with_the_referee() -> None:
+    def counted(black: str | None, white: str | None) -> Game:
+        return game(Fixed("B2", "pass", score=black), Fixed("pass", score=white))
+
+    games = [
+        (BLACK, counted("B+8.5", "b+8.50")),
+        (WHITE, counted("B+7.5", "B+8.5")),
+        (WHITE, counted(None, "B+8.5")),
+        (BLACK, counted("B+8.5", "who knows")),
+        (BLACK, game(Fixed("B2"), Fixed("resign"))),
+    ]
+    assert count_agreements(games) == {
+        "our_score_agrees": "4/4",
+        "their_score_agrees": "1/3",
+        "both_scores_agree": "1/3",
+        "disputed_scores": [
+            "referee B+8.5, ours B+8.5, theirs B+7.5",
+            "referee B+8.5, ours B+8.5, theirs who knows",
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "score"), [("B+3.5", 3.5), (" w+12", -12.0), ("0", 0.0), ("Draw", 0.0), ("B+R", None), ("", None)]
+)
+def test_scores_as_engines_spell_them(text: str, score: float | None) -> None:
+    assert score_from_gtp(text) == score
 
 
 def test_the_figures() -> None:
