@@ -48,7 +48,7 @@ class SelfPlayConfig:
     """How games are made."""
 
     num_games: Positive = 256
-    """Games played in step."""
+    """Games played in step, by each actor."""
     sampled_plies: Weight = 0.05
     """Moves are drawn from the search's policy over this many plies; for Go, over this share of the area."""
     random_opening_share: Share = 0.25
@@ -146,8 +146,11 @@ class LoopConfig:
     """Wall minutes between checkpoints."""
     seed: Count = 1
     """Seed of every random choice."""
+    actors: Count = 0
+    """Processes that play while this one learns, each with `selfplay.num_games` games; 0: this process does both, in
+    turn."""
     threads: Positive = 1
-    """Threads of torch and of ONNX Runtime."""
+    """Threads of torch and of ONNX Runtime, in each process."""
     sample_sgf_every: Count = 20
     """Iterations between sampled games written as SGF; 0 for none."""
 

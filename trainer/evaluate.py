@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.errors import InvalidConfig
 from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchSearch
-from trainer.actor import make_actor
+from trainer.actor import Publisher, make_evaluator
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.config import KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv
@@ -136,8 +136,9 @@ def evaluate(
         selfplay=dataclasses.replace(checkpoint.config.selfplay, num_games=each),
     )
     env = make_env(config, num_envs=each)
-    actor = make_actor(checkpoint.averaged_network(), config, device="cpu")
-    agent = SearchAgent(actor.evaluator, config, num_games=each, num_actions=env.num_actions)
+    network = checkpoint.averaged_network()
+    evaluator = make_evaluator(Publisher(network, device="cpu").publish(network), config, device="cpu")
+    agent = SearchAgent(evaluator, config, num_games=each, num_actions=env.num_actions)
     if not env.two_player:
         return [play_games(env, agent, seed=seed)]
     options = {"komi": _middle_komi(config) if komi is None else komi} if config.is_go else None

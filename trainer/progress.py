@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from trainer.sample_games import write_sample
 
 if TYPE_CHECKING:
-    from trainer.loop import Run
+    from trainer.run import Run
 
 LOG = "training.jsonl"
 SHOWN = ("loss/policy", "loss/value", "loss/board", "loss/reward", "moves_per_s", "windows_per_s")

@@ -36,6 +36,10 @@ class TorchEvaluator:
         """Takes new weights of the same shape; hidden states in the slots are still the old network's."""
         self._network.load_state_dict(state_dict)
 
+    def load_arrays(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+        """`load` of plain arrays."""
+        self.load({name: torch.from_numpy(array) for name, array in arrays.items()})
+
     @torch.inference_mode()
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`. Raises `InvalidInput` for a board size other than the first call's."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
+import multiprocessing
 import shutil
-import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,8 +26,9 @@ from trainer.checkpoint import (
     write_checkpoint_files,
 )
 from trainer.config import PRESETS, TrainConfig, load_config
-from trainer.loop import Run, train
+from trainer.loop import train
 from trainer.progress import Reporter
+from trainer.run import Run
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -89,6 +90,47 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str
     assert {k: v for k, v in a.progress.items() if k != "ledger"} == {
         k: v for k, v in b.progress.items() if k != "ledger"
     }
+
+
+def test_actors_in_processes_play_ahead_and_resume_bit_for_bit(tmp_path: Path) -> None:
+    """The same with two processes, whose round in progress goes into the checkpoint as well."""
+    config = miniature("go5", "loop.actors=2", "replay.warmup_positions=0")
+    run_in(tmp_path / "whole", config, 4)
+    run_in(tmp_path / "halves", config, 2)
+    run_in(tmp_path / "halves", config, 2, resume=True)
+    a, b = (load_checkpoint(list_checkpoints(tmp_path / name / CHECKPOINTS)[0]) for name in ("whole", "halves"))
+    assert {k: v for k, v in a.progress.items() if k != "ledger"} == {
+        k: v for k, v in b.progress.items() if k != "ledger"
+    }
+    assert a.progress["step"] > 4
+    assert a.progress["is_ahead"]
+    assert a.progress["ledger"]["core_s"] > 0
+    assert a.replay is not None
+    assert any(name.startswith("ahead.") for name in a.replay)
+    for part in ("learner", "replay", "selfplay"):
+        wanted, found = getattr(a, part), getattr(b, part)
+        assert wanted.keys() == found.keys()
+        for name, array in wanted.items():
+            assert np.array_equal(array, found[name]), name
+
+
+def test_another_number_of_actors_goes_on_with_new_games(tmp_path: Path) -> None:
+    run_in(tmp_path, miniature("go5", "loop.actors=1"), 2)
+    before = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0])
+    run = run_in(tmp_path, miniature("go5"), 1, resume=True)
+    assert run.iteration == 3
+    assert run.replay.total_games >= before.progress["games"]
+
+
+def test_an_actor_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    def kill() -> bool:
+        for process in multiprocessing.active_children():
+            process.kill()
+        return False
+
+    with Reporter(tmp_path, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
+        train(miniature("tictactoe", "loop.actors=1"), tmp_path, reporter=reporter, should_stop=kill)
+    assert not multiprocessing.active_children()
 
 
 def test_cartpole_resumes_and_learns_rewards(tmp_path: Path) -> None:
@@ -195,8 +237,7 @@ def test_other_replay_settings_apply_to_new_positions_only(tmp_path: Path) -> No
     config = miniature("tictactoe")
     before = run_in(tmp_path, config, 2)
     saved = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0])
-    after = Run(miniature("tictactoe", "replay.windows_per_position=100", "replay.warmup_positions=0"))
-    after.restore(saved)
+    after = Run(miniature("tictactoe", "replay.windows_per_position=100", "replay.warmup_positions=0"), saved=saved)
     assert after.windows_owed == before.windows_owed < 32
     made = after.replay.total_positions
     after.remember(before.replay.games[:1])
@@ -259,17 +300,19 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(tmp_pa
 def test_a_run_stops_before_the_round_that_would_overrun_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = itertools.count()
-    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), process_time=time.process_time)
-    monkeypatch.setattr(loop, "time", clock)
-    config = miniature("tictactoe", "replay.warmup_positions=1000000")  # every round asks the clock as often
-    with Reporter(tmp_path / "one", title="test") as reporter:
-        assert train(config, tmp_path / "one", reporter=reporter, time_limit_s=0.001).iteration == 1
-    round_s = next(seconds) - 1
-    seconds = itertools.count()
-    with Reporter(tmp_path / "many", title="test") as reporter:
-        run = train(config, tmp_path / "many", reporter=reporter, time_limit_s=5.5 * round_s)
-    assert 4 <= run.iteration <= 5
+    now = [0.0]
+    iterate = Run.iterate
+
+    def ten_seconds(run: Run, advance: Callable[[float], None] | None = None) -> dict[str, float]:
+        now[0] += 10.0
+        return iterate(run, advance)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Run, "iterate", ten_seconds)
+    for limit_s, rounds in ((0.001, 1), (55.0, 5), (60.0, 6)):
+        out = tmp_path / str(rounds)
+        with Reporter(out, title="test") as reporter:
+            assert train(miniature("tictactoe"), out, reporter=reporter, time_limit_s=limit_s).iteration == rounds
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.go_games import random_games
 from trainer.config import load_config
-from trainer.loop import Run
 from trainer.progress import Reporter
+from trainer.run import Run
 
 
 def figures(iteration: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from engine.model.contract import Evaluator, RootOutput
 from engine.search.batch_search import BatchResult
 from engine.search.tree import NO_PASS
 from tests.support.perfect_tictactoe import winner
-from trainer.actor import make_actor
+from trainer.actor import Publisher, make_evaluator
 from trainer.config import TrainConfig, load_config
 from trainer.network import make_network
 from trainer.record import GameRecord
@@ -32,8 +32,9 @@ SMALL = [
 def self_play(config: TrainConfig, wrap: Callable[[Evaluator], Any] = lambda evaluator: evaluator) -> SelfPlay:
     torch.manual_seed(0)
     env = make_env(config, num_envs=config.selfplay.num_games)
-    actor = make_actor(make_network(config.network).eval(), config, device="cpu")
-    return SelfPlay(config, env, wrap(actor.evaluator), np.random.default_rng(0))
+    network = make_network(config.network).eval()
+    evaluator = make_evaluator(Publisher(network, device="cpu").publish(network), config, device="cpu")
+    return SelfPlay(config, env, wrap(evaluator), np.random.default_rng(0))
 
 
 def search_result(policy: np.ndarray) -> BatchResult:

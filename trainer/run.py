@@ -1,0 +1,214 @@
+"""`Run`: everything that changes while a model is trained, and one round of it.
+
+Everything is counted in positions and steps, never in seconds, so that a run that was stopped and resumed equals one
+that was not, bit for bit on a CPU. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from engine.errors import InvalidConfig
+from trainer.actor import ActorState, Publisher, Weights
+from trainer.actors import Chunk, fresh_states, make_actors
+from trainer.checkpoint import Checkpoint, pack_games, unpack_games
+from trainer.config import TrainConfig
+from trainer.learner import Learner, learning_rate
+from trainer.network import NetworkConfig, make_network
+from trainer.record import GameRecord
+from trainer.replay import ReplayBuffer
+from trainer.selfplay import num_actions
+from trainer.windows import WindowBuilder
+
+ACTOR_STREAM, LEARNER_STREAM = 0, 1
+"""Random streams of a run, besides its seed."""
+
+
+class Run:
+    """Everything that changes while a model is trained."""
+
+    def __init__(self, config: TrainConfig, *, device: str = "cpu", saved: Checkpoint | None = None) -> None:
+        """A run at its beginning, or where `saved` stopped; raises `InvalidConfig` if `saved` does not fit `config`."""
+        torch.set_num_threads(config.loop.threads)
+        torch.manual_seed(config.loop.seed)
+        self.config = config
+        self.learn_rng = np.random.default_rng(np.random.SeedSequence((config.loop.seed, LEARNER_STREAM)))
+        self.learner = Learner(make_network(config.network), config.learner, device=device)
+        self.replay = ReplayBuffer(config.replay)
+        self.builder = WindowBuilder(config, num_actions=num_actions(config))
+        self.iteration = 0
+        self.windows_used = 0
+        """Training windows drawn so far."""
+        self.windows_owed = 0.0
+        """Windows that the positions made so far pay for and that were not drawn yet. Kept rather than computed, so
+        that a run may go on with other settings of the replay buffer."""
+        self.ledger = {"selfplay_s": 0.0, "learner_s": 0.0, "core_s": 0.0, "wall_s": 0.0}
+        """Seconds spent so far: wall seconds of play and of learning, which may overlap; processor seconds of all
+        processes; wall seconds in all."""
+        if saved is not None:
+            self._restore(saved)
+        self._publisher = Publisher(self.learner.averaged, device=device)
+        states, ahead = _actor_states(config, saved)
+        self.actors = make_actors(config, self._publish(), states, ahead=ahead, device=device)
+
+    def close(self) -> None:
+        """Ends the processes of the run."""
+        self.actors.close()
+
+    def _publish(self) -> Weights:
+        return self._publisher.publish(self.learner.averaged)
+
+    def iterate(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
+        """One round of play and learning; returns its figures."""
+        begin, core = time.monotonic(), time.process_time()
+        if not self.actors.has_begun:
+            self.actors.begin(self._publish())
+        chunk = self.actors.collect()
+        if self.actors.plays_ahead:
+            self.actors.begin(self._publish())
+        self.remember(chunk.games)
+        collected = time.monotonic()
+        metrics = self.learn(advance)
+        self.iteration += 1
+        now = time.monotonic()
+        self.ledger["selfplay_s"] += chunk.seconds
+        self.ledger["learner_s"] += now - collected
+        self.ledger["wall_s"] += now - begin
+        self.ledger["core_s"] += time.process_time() - core + chunk.core_s
+        rate = {"moves_per_s": self.config.loop.plies_per_iteration / chunk.seconds} if chunk.seconds else {}
+        lengths, scores = [len(game) for game in chunk.games], [game.score for game in chunk.games]
+        return (
+            metrics
+            | rate
+            | {
+                "waited_s": collected - begin if self.actors.plays_ahead else 0.0,
+                "game_length": float(np.mean(lengths)) if lengths else 0.0,
+                "mean_score": float(np.mean(scores)) if scores else 0.0,
+            }
+        )
+
+    def learn(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
+        """Takes the optimiser steps that the new positions pay for; returns mean losses and windows per second."""
+        start, batch, total = time.monotonic(), self.config.learner.batch_size, self.config.learner.total_steps
+        sums: dict[str, float] = {}
+        steps = 0
+        while self.windows_owed >= batch and self.learner.step_count < total:
+            windows = self.builder.build(self.replay.sample(batch, self.learn_rng), self.learn_rng)
+            for name, value in self.learner.step(windows).items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.windows_used += batch
+            self.windows_owed -= batch
+            steps += 1
+            if advance is not None:
+                advance(self.learner.step_count / total)
+        rate = {"windows_per_s": steps * batch / (time.monotonic() - start)} if steps else {}
+        return {f"loss/{name}": value / steps for name, value in sums.items()} | rate
+
+    def remember(self, games: list[GameRecord]) -> None:
+        """Adds games to the window; their positions pay for training windows once the warm-up is over."""
+        warmup, before = self.config.replay.warmup_positions, self.replay.total_positions
+        self.replay.add(games)
+        paying = max(self.replay.total_positions, warmup) - max(before, warmup)
+        self.windows_owed += paying * self.config.replay.windows_per_position
+
+    def checkpoint(self) -> Checkpoint:
+        """The whole state; waits for the round that is being played."""
+        replay = self.replay
+        states, ahead = self.actors.state()
+        progress = {
+            "step": self.learner.step_count,
+            "iteration": self.iteration,
+            "games": replay.total_games,
+            "positions": replay.total_positions,
+            "windows": self.windows_used,
+            "windows_owed": self.windows_owed,
+            "ledger": self.ledger,
+            "actors": [state.rng for state in states],
+            "is_ahead": ahead is not None,
+            "learn_rng": self.learn_rng.bit_generator.state,
+        }
+        packed = pack_games(replay.games, prefix="games.") | pack_games(replay.holdout, prefix="holdout.")
+        if ahead is not None:
+            packed |= pack_games(ahead.games, prefix="ahead.")
+        return Checkpoint(
+            config=self.config,
+            learner=self.learner.state(),
+            progress=progress,
+            replay=packed,
+            selfplay={f"{i}.{k}": v for i, state in enumerate(states) for k, v in (state.games or {}).items()},
+        )
+
+    def _restore(self, saved: Checkpoint) -> None:
+        """Takes over what the learner's side of a checkpoint holds."""
+        _check_fits(saved.config, self.config)
+        progress = saved.progress
+        self.learner.load_state(saved.learner, step_count=int(progress["step"]))
+        self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
+        self.ledger |= progress["ledger"]
+        self.learn_rng.bit_generator.state = progress["learn_rng"]
+        packed = saved.replay or {}
+        self.replay.restore(
+            unpack_games(packed, prefix="games."),
+            unpack_games(packed, prefix="holdout."),
+            total_games=int(progress["games"]),
+            total_positions=int(progress["positions"]),
+        )
+        if saved.replay is None:  # the window refills first
+            self.windows_owed = -self.config.replay.warmup_positions * self.config.replay.windows_per_position
+        elif "windows_owed" in progress:
+            self.windows_owed = float(progress["windows_owed"])
+        else:  # format 1
+            before = saved.config.replay
+            ready = self.replay.total_positions - before.warmup_positions
+            self.windows_owed = max(ready * before.windows_per_position - self.windows_used, 0.0)
+
+
+def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[ActorState], Chunk | None]:
+    """Where the actors of `config` go on: as saved, or with new games and random streams where that does not fit."""
+    progress = {} if saved is None else saved.progress
+    states = fresh_states(config, entropy=(config.loop.seed, ACTOR_STREAM, int(progress.get("iteration", 0))))
+    if saved is None or saved.selfplay is None:
+        return states, None
+    if len(progress.get("actors", [])) == len(states):
+        parts = [
+            {k.removeprefix(f"{i}."): v for k, v in saved.selfplay.items() if k.startswith(f"{i}.")}
+            for i in range(len(states))
+        ]
+        states = [ActorState(rng=rng, games=part or None) for rng, part in zip(progress["actors"], parts, strict=True)]
+    is_ahead = config.loop.actors > 0 and progress.get("is_ahead", False)
+    return states, Chunk(games=unpack_games(saved.replay or {}, prefix="ahead.")) if is_ahead else None
+
+
+def run_figures(run: Run) -> dict[str, float]:
+    """Counters of a run, for logs and cards."""
+    return {
+        "iteration": run.iteration,
+        "step": run.learner.step_count,
+        "progress": run.learner.step_count / run.config.learner.total_steps,
+        "games": run.replay.total_games,
+        "positions": run.replay.total_positions,
+        "window": run.replay.positions,
+        "windows": run.windows_used,
+        "learning_rate": learning_rate(run.learner.step_count, run.config.learner),
+        "core_hours": run.ledger["core_s"] / 3600,
+        "wall_hours": run.ledger["wall_s"] / 3600,
+    }
+
+
+def _check_fits(saved: TrainConfig, config: TrainConfig) -> None:
+    """Raises `InvalidConfig` where games or weights saved under `saved` are of no use to `config`."""
+    pairs = [
+        ("selfplay.num_games", saved.selfplay.num_games, config.selfplay.num_games),
+        ("env.id", saved.env.id, config.env.id),
+        ("env.size", saved.env.size, config.env.size),
+    ]
+    names = [field.name for field in dataclasses.fields(NetworkConfig)]
+    pairs += [(f"network.{name}", getattr(saved.network, name), getattr(config.network, name)) for name in names]
+    for name, before, now in pairs:
+        if before != now:
+            raise InvalidConfig(f"the checkpoint has {name} = {before!r}, this run {now!r}: it cannot go on with it")
