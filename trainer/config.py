@@ -144,6 +144,11 @@ class LoopConfig:
     """Positions made by self-play between two phases of learning."""
     checkpoint_minutes: Weight = 5.0
     """Wall minutes between checkpoints."""
+    rate_every: Count = 50
+    """Iterations between paired matches of the network against the one of the last such match, two-player games only; 0
+    for none."""
+    rating_pairs: Positive = 64
+    """Pairs of games of such a match."""
     seed: Count = 1
     """Seed of every random choice."""
     actors: Count = 0

@@ -13,6 +13,7 @@ CURVE_COLUMNS: Final = {
     "games": "games",
     "positions": "positions",
     "core_hours": "core-hours",
+    "elo": "Elo",
     "loss/policy": "policy loss",
     "loss/value": "value loss",
     "loss/reward": "reward loss",

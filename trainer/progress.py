@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trainer.run import Run
 
 LOG = "training.jsonl"
-SHOWN = ("loss/policy", "loss/value", "loss/board", "loss/reward", "moves_per_s", "windows_per_s")
+SHOWN = ("elo", "loss/policy", "loss/value", "loss/board", "loss/reward", "moves_per_s", "windows_per_s")
 """Figures in the line that a person reads."""
 
 

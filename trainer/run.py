@@ -6,6 +6,7 @@ that was not, bit for bit on a CPU. Knows nothing of files.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 from collections.abc import Callable
@@ -20,12 +21,13 @@ from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.learner import Learner, learning_rate
 from trainer.network import NetworkConfig, make_network
+from trainer.rating import rate
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
 from trainer.selfplay import num_actions
 from trainer.windows import WindowBuilder
 
-ACTOR_STREAM, LEARNER_STREAM = 0, 1
+ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM = range(3)
 """Random streams of a run, besides its seed."""
 
 
@@ -37,6 +39,7 @@ class Run:
         torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.loop.seed)
         self.config = config
+        self._device = device
         self.learn_rng = np.random.default_rng(np.random.SeedSequence((config.loop.seed, LEARNER_STREAM)))
         self.learner = Learner(make_network(config.network), config.learner, device=device)
         self.replay = ReplayBuffer(config.replay)
@@ -50,6 +53,10 @@ class Run:
         self.ledger = {"selfplay_s": 0.0, "learner_s": 0.0, "core_s": 0.0, "wall_s": 0.0}
         """Seconds spent so far: wall seconds of play and of learning, which may overlap; processor seconds of all
         processes; wall seconds in all."""
+        self.elo = 0.0
+        """Strength over the network at the start of the run, by the ratings along the way."""
+        self.reference = copy.deepcopy(self.learner.averaged)
+        """The network of the last rating."""
         if saved is not None:
             self._restore(saved)
         self._publisher = Publisher(self.learner.averaged, device=device)
@@ -75,6 +82,7 @@ class Run:
         collected = time.monotonic()
         metrics = self.learn(advance)
         self.iteration += 1
+        metrics |= self._rate()
         now = time.monotonic()
         self.ledger["selfplay_s"] += chunk.seconds
         self.ledger["learner_s"] += now - collected
@@ -91,6 +99,18 @@ class Run:
                 "mean_score": float(np.mean(scores)) if scores else 0.0,
             }
         )
+
+    def _rate(self) -> dict[str, float]:
+        """The rating that is due at this iteration, if any; the network becomes the next one's reference."""
+        loop = self.config.loop
+        if not (loop.rate_every and self.config.search.two_player) or self.iteration % loop.rate_every:
+            return {}
+        rng = np.random.default_rng((loop.seed, RATING_STREAM, self.iteration))
+        weights = self._publish(), self._publisher.publish(self.reference)
+        figures = rate(self.config, *weights, pairs=loop.rating_pairs, device=self._device, rng=rng)
+        self.elo += figures["elo_gain"]
+        self.reference = copy.deepcopy(self.learner.averaged)
+        return {"elo": self.elo} | figures
 
     def learn(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """Takes the optimiser steps that the new positions pay for; returns mean losses and windows per second."""
@@ -130,6 +150,7 @@ class Run:
             "ledger": self.ledger,
             "actors": [state.rng for state in states],
             "is_ahead": ahead is not None,
+            "elo": self.elo,
             "learn_rng": self.learn_rng.bit_generator.state,
         }
         packed = pack_games(replay.games, prefix="games.") | pack_games(replay.holdout, prefix="holdout.")
@@ -137,7 +158,7 @@ class Run:
             packed |= pack_games(ahead.games, prefix="ahead.")
         return Checkpoint(
             config=self.config,
-            learner=self.learner.state(),
+            learner=self.learner.state() | {f"reference.{k}": v for k, v in self.reference.state_dict().items()},
             progress=progress,
             replay=packed,
             selfplay={f"{i}.{k}": v for i, state in enumerate(states) for k, v in (state.games or {}).items()},
@@ -151,6 +172,9 @@ class Run:
         self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
         self.ledger |= progress["ledger"]
         self.learn_rng.bit_generator.state = progress["learn_rng"]
+        self.elo = float(progress.get("elo", 0.0))
+        reference = {k.removeprefix("reference."): v for k, v in saved.learner.items() if k.startswith("reference.")}
+        self.reference.load_state_dict(reference or saved.averaged_weights)
         packed = saved.replay or {}
         self.replay.restore(
             unpack_games(packed, prefix="games."),

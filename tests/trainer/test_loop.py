@@ -76,14 +76,14 @@ def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("preset", ["go5", "tictactoe"])
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str) -> None:
     """2 + 2 iterations and 4 iterations end with the same weights, moments, games and generators, bit for bit."""
-    config = miniature(preset)
+    config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4")
     whole = run_in(tmp_path / "whole", config, 4)
     run_in(tmp_path / "halves", config, 2)
     halves = run_in(tmp_path / "halves", config, 2, resume=True)
     assert whole.learner.step_count == halves.learner.step_count > 4
-    for name, tensor in whole.learner.state().items():
-        assert torch.equal(tensor, halves.learner.state()[name]), name
     a, b = whole.checkpoint(), halves.checkpoint()
+    for name, tensor in a.learner.items():  # the last rating's network among them
+        assert torch.equal(tensor, b.learner[name]), name
     for part in ("replay", "selfplay"):
         for name, array in getattr(a, part).items():
             assert np.array_equal(array, getattr(b, part)[name]), name
@@ -131,6 +131,17 @@ def test_an_actor_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
     with Reporter(tmp_path, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
         train(miniature("tictactoe", "loop.actors=1"), tmp_path, reporter=reporter, should_stop=kill)
     assert not multiprocessing.active_children()
+
+
+def test_a_rating_is_logged_and_its_network_is_the_next_reference(tmp_path: Path) -> None:
+    config = miniature("tictactoe", "loop.rate_every=2", "loop.rating_pairs=8")
+    run = run_in(tmp_path, config, 3)
+    lines = [json.loads(line) for line in (tmp_path / "training.jsonl").read_text().splitlines()]
+    assert ["elo" in line for line in lines] == [False, True, False]
+    assert lines[1]["elo"] == round(lines[1]["elo_gain"], 6)
+    assert lines[1]["elo_error"] > 0
+    averaged, reference = run.learner.averaged.state_dict(), run.reference.state_dict()
+    assert any(not torch.equal(tensor, averaged[name]) for name, tensor in reference.items())
 
 
 def test_cartpole_resumes_and_learns_rewards(tmp_path: Path) -> None:
