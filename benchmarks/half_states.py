@@ -29,21 +29,21 @@ from engine.search.result import SearchResult
 from engine.search.roots import RootBatch
 from engine.search.search import Search
 from trainer.diagnosis.candidate import open_candidate
-from trainer.diagnosis.positions import draw_positions, play_games, replay_to
+from trainer.diagnosis.positions import Position, draw_positions, play_games, replay_to
 
 DEPTHS = (1, 2, 4, 8, 16)
 BATCHES = (1, 128)
 GAMES = 64
 
 
-def model_positions(name: str, count: int, *, seed: int) -> GoBatch:
-    """Boards of `count` positions from games of the model against itself, without repetition."""
+def model_positions(name: str, count: int, *, seed: int) -> list[Position]:
+    """`count` positions from games of the model against itself, without repetition."""
     candidate, rng = open_candidate(name), np.random.default_rng(seed)
     evaluator = candidate.make_evaluator(
         candidate.config.env.size, GAMES * (candidate.config.search.num_simulations + 1)
     )
     games = play_games(candidate.config, evaluator, count=GAMES, rng=rng)
-    return replay_to(draw_positions(games, count, rng), candidate.config.env.size)
+    return draw_positions(games, count, rng)
 
 
 def make_roots(boards: GoBatch) -> list[RootBatch]:
@@ -139,8 +139,9 @@ def main() -> None:
     catalog = Catalog()
     for name in options.model or [n for n, f in catalog.models.items() if f.manifest.shape.kind == "go"]:
         model = load_model(catalog.resolve(name))
-        boards = model_positions(name, options.positions, seed=options.seed)
-        size, roots = boards.size, make_roots(boards)
+        size = max(model.manifest.trained_sizes)
+        boards = replay_to(model_positions(name, options.positions, seed=options.seed), size)
+        roots = make_roots(boards)
         ratios = [compare_speed(model, size, batch=batch, repeat=options.repeat) for batch in BATCHES]
         speeds = ", ".join(f"{ratio:.3f} at batch {batch}" for ratio, batch in zip(ratios, BATCHES, strict=True))
         print(f"{model.manifest.identity} on {size}x{size}\n  speed, half to float32: {speeds}")

@@ -37,7 +37,6 @@ __all__ = ["DEFAULT_KOMI", "DEFAULT_SIZE", "RESIGN", "Analysis", "Decision", "Fi
 DEFAULT_SIZE: Final = 9
 DEFAULT_KOMI: Final = 7.0
 
-_FULL_NOTICE: Final = "the search tree is full and grows no more; --max-memory sets its bound"
 _ONE_LOOK: Final = Limits(visits=1)
 """The network's bare judgement."""
 _FORCED: Final = Limits(visits=2)
@@ -89,7 +88,6 @@ class Player:
         self._own = OwnSearch(self._search)
         self._is_generating = False
         self._is_aborted = False
-        self._has_told_full = False
         self._is_preloading = preload
         self._loading: BackgroundLoad | None = None
         self._load_in_background()
@@ -318,9 +316,6 @@ class Player:
             if on_search is not None:
                 on_search(analysis)
             result = analysis.wait()
-        if result.is_full and not self._has_told_full:
-            self._has_told_full = True
-            self._notify(_FULL_NOTICE)
         if self._settings.temperature > 0.0:
             result = replace(result, best_action=turn.sample(result, self._settings.temperature, self._seeds))
         winrate = turn.winrate(result, result.best_action)

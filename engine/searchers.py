@@ -37,6 +37,7 @@ ACTION_BYTES: Final = 8
 MAX_NODES: Final = 2**20
 """More nodes than this are never of use to a search of minutes."""
 MIN_NODES: Final = 64
+FULL_NOTICE: Final = "the search tree is full: it forgets what it visits least, and goes on; --memory sets its bound"
 _WARM_UP: Final = Limits(visits=3)
 
 Key = tuple[str, int]
@@ -54,8 +55,9 @@ class Searcher:
         settings: PlayerSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_full: Callable[[], None] | None = None,
     ) -> None:
-        """`clock` gives the seconds that limits of time are measured in."""
+        """`clock` gives the seconds that limits of time are measured in; `on_full`: see `Search`."""
         self.manifest = manifest
         self.size = size
         self.is_taken = False
@@ -70,6 +72,7 @@ class Searcher:
             max_nodes=evaluator.num_slots,
             threads=settings.num_threads,
             clock=clock,
+            on_full=on_full,
         )
 
     @classmethod
@@ -81,13 +84,14 @@ class Searcher:
         settings: PlayerSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_full: Callable[[], None] | None = None,
     ) -> Searcher:
         """Loads the model `name` (None: the best one for the board size). Raises `ModelError`."""
         manifest = models.find(name, size)
         evaluator = models.open(name, size, num_slots=node_limit(manifest, size, settings))
         if settings.root_symmetries:
             evaluator = SymmetricRoots(evaluator, size=size)
-        return cls(evaluator, manifest, size, settings, clock=clock)
+        return cls(evaluator, manifest, size, settings, clock=clock, on_full=on_full)
 
     @property
     def is_free(self) -> bool:
@@ -143,6 +147,7 @@ class SearcherPool:
         self._building: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
         self._searchers: list[tuple[Key, Searcher]] = []
         self._is_closed = False
+        self._has_told_full = False
 
     def start(
         self,
@@ -228,13 +233,19 @@ class SearcherPool:
         identity, size = key
         self._notify(f"loading model {identity} for {size}x{size}")
         self._make_room()
-        searcher = Searcher.open(self.models, model, size, self._settings)
+        searcher = Searcher.open(self.models, model, size, self._settings, on_full=self._tell_full)
         searcher.warm_up(self._settings)
         searcher.is_taken = is_taken
         with self._lock:
             if not self._is_closed:
                 self._searchers.append((key, searcher))
         return searcher
+
+    def _tell_full(self) -> None:
+        """Tells the user of the first search whose tree has filled its memory."""
+        if not self._has_told_full:
+            self._has_told_full = True
+            self._notify(FULL_NOTICE)
 
     def _make_room(self) -> None:
         """Drops the free searchers that have not been used for longest, as far as the memory is needed."""

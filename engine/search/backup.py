@@ -91,7 +91,11 @@ def expand_and_backup(
 
 
 @_entry
-def finish_lane(lane: Lane, count: int) -> None:
-    """`expand_and_backup` for the one tree of a lane; `count` is what `begin_lane` returned, 0 or 1."""
-    answer = lane.policy_logits, lane.value, lane.reward
-    expand_and_backup(lane.tree, lane.formula, lane.descents, 0, 1, count, *answer)
+def finish_lane(lane: Lane, count: int) -> bool:
+    """`expand_and_backup` for the one tree of a lane; `count` is what `begin_lane` returned, 0 or 1.
+
+    Returns whether the tree has no room for another node.
+    """
+    tree, answer = lane.tree, (lane.policy_logits, lane.value, lane.reward)
+    expand_and_backup(tree, lane.formula, lane.descents, 0, 1, count, *answer)
+    return tree.num_nodes[0] == tree.status.shape[1]

@@ -16,6 +16,7 @@ from engine.model.contract import Evaluator, RootOutput
 from engine.search.choice import RootChoice
 from engine.search.gumbel import HalvingRounds
 from engine.search.limits import Limits
+from engine.search.pruning import forget_least_visited
 from engine.search.qvalues import RootStatistics, read_root_statistics
 from engine.search.result import MAX_VARIATION_LENGTH, SearchResult, StopReason, read_variations
 from engine.search.simulation import Simulation
@@ -37,6 +38,7 @@ class SearchHandle:
         clock: Callable[[], float],
         started_s: float,
         carried_visits: int = 0,
+        on_full: Callable[[], None] | None = None,
     ) -> None:
         limits = limits.less(carried_visits)
         self._evaluator = evaluator
@@ -47,6 +49,8 @@ class SearchHandle:
         self._carried_visits = carried_visits
         self._winning_action = int(choice.winning_actions()[0])
         self._clock = clock
+        self._on_full = on_full
+        self._is_full = False
         self._started_s = started_s
         self._rounds = HalvingRounds(
             num_considered=choice.config.num_considered,
@@ -114,7 +118,7 @@ class SearchHandle:
             read_variations(self._tree, 0, variations)
             total_visits = int(self._tree.node_visits[0, ROOT])
             evaluations = self._evaluations
-            is_full = int(self._tree.num_nodes[0]) == self._tree.status.shape[1]
+            is_full = self._is_full
             stop_reason = self._stop_reason if self._running == 0 else None
         output = self._output
         return SearchResult(
@@ -170,6 +174,8 @@ class SearchHandle:
         with self._changed:
             if simulation.is_under_way:
                 self._evaluations += simulation.finish()
+                if simulation.is_tree_full:
+                    self._make_room()
                 self._wake()
             while True:
                 self._stop_reason = self._stop_reason or self._rules.reason(self._simulations_begun)
@@ -187,6 +193,14 @@ class SearchHandle:
             if self._halves and self._rounds.advance():
                 self._begin_round()
             return True
+
+    def _make_room(self) -> None:
+        """Forgets part of a full tree, and tells of the first time."""
+        forget_least_visited(self._tree)
+        if not self._is_full:
+            self._is_full = True
+            if self._on_full is not None:
+                self._on_full()
 
     def _wake(self) -> None:
         """Lets the threads look again that found every leaf taken."""

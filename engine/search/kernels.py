@@ -211,7 +211,7 @@ def _choose_puct(tree: Tree, formula: Formula, b: int, node: int, visited: NDArr
     children = tree.children_index[b, node]
     prior = tree.prior[b, node]
     to_play = tree.to_play[b, node]
-    node_visits = _edge_visits(tree, b, node) - 1  # less the simulation that asks
+    node_visits = scan.effective_visits + 1  # its own evaluation
     exploration = formula.puct_init + math.log((node_visits + formula.puct_base + 1.0) / formula.puct_base)
     exploration *= math.sqrt(node_visits)
     best, best_score = scan.best_unvisited, -np.inf
@@ -242,9 +242,9 @@ def _exact_value(tree: Tree, formula: Formula, b: int, node: int, action: int) -
 
 @_inner
 def _create(tree: Tree, formula: Formula, b: int, node: int, action: int) -> int:
-    """Appends the child of `node` by `action`: terminal if its outcome is known, else pending. Returns its number."""
-    child = tree.num_nodes[b]
-    tree.num_nodes[b] = child + 1
+    """Makes the child of `node` by `action`: terminal if its outcome is known, else pending. Returns its number."""
+    child = tree.free_nodes[b, tree.num_nodes[b]]
+    tree.num_nodes[b] += 1
     tree.children_index[b, node, action] = child
     tree.parent[b, child] = node
     tree.action_from_parent[b, child] = action
@@ -311,10 +311,10 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
         descents.leaf[b] = leaf
         if leaf != NO_LEAF and tree.status[b, leaf] == PENDING:
             parent = tree.parent[b, leaf]
-            descents.parent_slots[row] = tree.slots[b, parent]
+            descents.parent_slots[row] = b * tree.status.shape[1] + parent
             descents.actions[row] = tree.action_from_parent[b, leaf]
             descents.to_play[row] = tree.to_play[b, parent]
-            descents.child_slots[row] = tree.slots[b, leaf]
+            descents.child_slots[row] = b * tree.status.shape[1] + leaf
             descents.tree_index[row] = b
             row += 1
     return row - begin

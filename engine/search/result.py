@@ -55,7 +55,7 @@ class SearchResult:
     carried_visits: int = 0
     """Of these, those that an earlier search made (see `Search.start`)."""
     is_full: bool = False
-    """Whether the tree has no room for another node; the search then goes on among those it has."""
+    """Whether the tree has filled its memory; from then on it forgets what lies behind its least visited nodes."""
     evaluations: int
     """Positions that the network has evaluated in this search, the root included."""
     elapsed_s: float

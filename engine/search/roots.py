@@ -73,6 +73,7 @@ def set_roots(
     """
     trees = slice(0, roots.size)
     tree.num_nodes[trees] = 1
+    tree.free_nodes[trees] = np.arange(tree.free_nodes.shape[1])
     tree.node_visits[trees, ROOT] = 1
     tree.virtual_visits[trees, ROOT] = 0
     tree.value_sum[trees, ROOT] = value

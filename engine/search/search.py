@@ -3,8 +3,8 @@
 Each thread in turn selects a leaf, has it evaluated alone, and backs its value up; the tree is locked only during the
 compiled parts. Knows trees, kernels, limits and an `Evaluator`; knows nothing of games, boards or networks.
 
-Memory is bounded: when `max_nodes` nodes exist the search goes on among them, and a leaf that may not get a child gives
-its own value again.
+Memory is bounded: when `max_nodes` nodes exist, the search forgets what lies behind those that it visits least, and
+goes on. Where there is nothing to forget, a leaf that may not get a child gives its own value again.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from engine.search.config import SearchConfig
 from engine.search.gumbel import root_scores
 from engine.search.handle import SearchHandle
 from engine.search.limits import Limits
+from engine.search.pruning import add_root_evaluation, find_descendant, keep_subtree
 from engine.search.puct import add_dirichlet_noise
-from engine.search.reroot import add_root_evaluation, find_descendant, keep_subtree
 from engine.search.result import SearchResult, StopReason
 from engine.search.roots import RootBatch, masked_softmax, set_roots, set_rules
 from engine.search.tree import ROOT, allocate_tree
@@ -34,7 +34,8 @@ class Search:
     """Searches one position at a time with the same memory: a tree of `max_nodes` nodes, slots 0 .. max_nodes - 1.
 
     `threads` Python threads search; more than one needs an evaluator that releases the GIL to be of use. `clock` gives
-    monotonic seconds.
+    monotonic seconds. `on_full` is called in each search whose tree fills its memory, once, by a thread of the search,
+    which it must neither ask nor hold up.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Search:
         max_nodes: int,
         threads: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        on_full: Callable[[], None] | None = None,
     ) -> None:
         if max_nodes < 2 or threads < 1:
             raise InvalidConfig(f"max_nodes = {max_nodes}, threads = {threads}: expected at least 2 and 1")
@@ -56,6 +58,7 @@ class Search:
         self.config = config
         self.threads = threads
         self._clock = clock
+        self._on_full = on_full
         self._tree = allocate_tree(1, max_nodes, num_actions)
         self._handle: SearchHandle | None = None
 
@@ -83,7 +86,7 @@ class Search:
         config = config or self.config
         carried_visits = 0 if path is None else self._keep(root, config, path)
         self._handle = None  # if the evaluation fails, there is no search before the next one
-        output = self.evaluator.initial(root.observations, self._tree.slots[0, :1])
+        output = self.evaluator.initial(root.observations, np.array([ROOT], np.int32))
         prior = masked_softmax(output.policy_logits, root.legal_mask)
         noisy_prior = prior
         if config.algorithm == "puct":
@@ -111,6 +114,7 @@ class Search:
             clock=self._clock,
             started_s=started_s,
             carried_visits=carried_visits,
+            on_full=self._on_full,
         )
         self._handle = handle
         handle.begin(self.threads)
@@ -121,6 +125,7 @@ class Search:
         if self._handle is None or self._handle.has_failed or config.algorithm != "puct":
             return 0
         node = find_descendant(self._tree, path, int(root.to_play[0]))
-        if node is None or not keep_subtree(self._tree, node, root, config.discount):
+        if node is None:
             return 0
+        keep_subtree(self._tree, node, root, config.discount)
         return int(self._tree.node_visits[0, ROOT])

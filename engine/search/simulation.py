@@ -18,6 +18,8 @@ class Simulation:
         self._buffers = LaneBuffers(tree, formula)
         self._lane = self._buffers.lane
         self._count: int = COLLIDED
+        self.is_tree_full = False
+        """Whether there was no room for another node when the last simulation had finished."""
 
     def begin(self) -> bool:
         """Selects a leaf; False after a collision: other threads evaluate everything that could be selected."""
@@ -44,5 +46,5 @@ class Simulation:
     def finish(self) -> int:
         """Adds the leaf to the tree's statistics. Returns the number of evaluations that it took: 1 or 0."""
         count, self._count = self._count, COLLIDED
-        finish_lane(self._lane, count)
+        self.is_tree_full = finish_lane(self._lane, count)
         return count

@@ -1,9 +1,10 @@
 """The trees of a batch, as a structure of arrays: B trees of at most N nodes with A actions each.
 
 Knows how nodes are stored and named; knows nothing of formulas or networks. A node has no Python object: it is the pair
-(tree, node number), and a parent has a smaller number than its children. The hidden state of node n of tree b is in the
-evaluator's slot `slots[b, n]`, one of b * N ... b * N + N - 1. The statistics of an edge are those of the node it leads
-to. Nothing is cleared between searches: creating a node initialises it, and expanding it its children.
+(tree, node number). The hidden state of node n of tree b is in the evaluator's slot b * N + n. The statistics of an
+edge are those of the node it leads to. Nothing is cleared between searches: creating a node initialises it, and
+expanding it its children. While no node is given back (see `pruning`), numbers are given in order: the nodes in use are
+those below `num_nodes`, and a parent has a smaller number than its children.
 """
 
 from __future__ import annotations
@@ -59,10 +60,10 @@ class Tree(NamedTuple):
     """[B, N, A] node reached by the action or UNVISITED."""
     prior: NDArray[np.float32]
     """[B, N, A] prior probability; exactly 0 where a root action is illegal, above 0 everywhere else."""
-    slots: NDArray[np.int32]
-    """[B, N] slot of each node's hidden state; of the nodes not in use, the free slots."""
     num_nodes: NDArray[np.int32]
     """[B] nodes in use."""
+    free_nodes: NDArray[np.int32]
+    """[B, N] from place `num_nodes` on the numbers of the nodes not in use, the next one first; before it anything."""
     value_min: NDArray[np.float64]
     """[B] least Q seen in the tree, or the root's raw value."""
     value_max: NDArray[np.float64]
@@ -97,8 +98,8 @@ def allocate_tree(num_trees: int, num_nodes: int, num_actions: int) -> Tree:
         action_from_parent=np.full(nodes, NO_ACTION, np.int32),
         children_index=np.full(edges, UNVISITED, np.int32),
         prior=np.zeros(edges, np.float32),
-        slots=np.arange(num_trees * num_nodes, dtype=np.int32).reshape(nodes),
         num_nodes=np.zeros(num_trees, np.int32),
+        free_nodes=np.zeros(nodes, np.int32),
         value_min=np.zeros(num_trees, np.float64),
         value_max=np.zeros(num_trees, np.float64),
         root_scores=np.zeros(actions, np.float32),

@@ -31,6 +31,7 @@ from engine.player import RESIGN, Analysis, Decision, Player
 from engine.search.limits import Limits
 from engine.search.result import StopReason
 from engine.search.time_settings import TimeLeft, TimeSettings
+from engine.searchers import FULL_NOTICE
 from engine.settings import PlayerSettings
 from tests.support.scripted_models import Opinion, ScriptedModels
 from tests.support.tiny_models import write_tiny_model
@@ -241,12 +242,13 @@ def test_a_full_tree_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.searchers.node_limit", lambda *_: 64)
     with playing(LINE, visits=500) as player:
         lines: list[str] = []
-        player._notify = lines.append
+        player._pool._notify = lines.append
         result = player.generate(BLACK).result
         assert result.is_full
-        assert result.evaluations <= 64
+        assert result.evaluations > 128
         player.generate(WHITE)
-        assert len([line for line in lines if "--max-memory" in line]) == 1
+        player.analyze(limits=Limits(visits=300)).wait()
+        assert lines.count(FULL_NOTICE) == 1
     with playing(LINE, visits=50) as player:
         assert not player.generate(BLACK).result.is_full
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.go.position import Position
 from engine.go.rules import BLACK
+from engine.model.catalog import Catalog
+from engine.model.onnx_evaluator import OnnxEvaluator
+from engine.model_source import CatalogModels
 from engine.search.limits import Limits
-from engine.searchers import BackgroundLoad, SearcherPool, node_limit
+from engine.searchers import BackgroundLoad, Searcher, SearcherPool, node_limit
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 from tests.support.scripted_models import ScriptedModels, scripted_manifest
+from tests.support.tiny_models import write_tiny_model
 
 LONG_S = 60.0
 
@@ -52,9 +58,31 @@ def test_the_network_gets_as_many_slots_as_the_tree_has_nodes() -> None:
 
 def test_a_search_longer_than_its_memory_goes_on() -> None:
     models = ScriptedModels(9)
-    result = search(pool_of(models), 9, Limits(visits=5000)).wait(LONG_S)
-    assert models.opened[0].num_slots < 5000
-    assert result.total_visits == 5000
+    result = search(pool_of(models), 9, Limits(visits=8000)).wait(LONG_S)
+    assert models.opened[0].num_slots < 8000
+    assert result.total_visits == 8000
+
+
+def test_a_long_analysis_keeps_within_its_memory_and_goes_on(tmp_path: Path) -> None:
+    """Tree and hidden states together stay within the bound, and nothing else grows with the visits."""
+    write_tiny_model(tmp_path, "tiny", trained=(19,), playable=(19, 19))
+    settings = PlayerSettings(threads=2, max_memory_mib=16)
+    searcher = Searcher.open(CatalogModels(Catalog([tmp_path])), None, 19, settings)
+    evaluator, tree = searcher._search.evaluator, searcher._search._tree
+    assert isinstance(evaluator, OnnxEvaluator)
+    states = evaluator.hidden_bytes * evaluator.num_slots
+    assert 15 * 2**20 < states + sum(array.nbytes for array in tree) <= 16 * 2**20
+    process, nodes = psutil.Process(), tree.status.shape[1]
+    with searcher.start(Turn.of(Position(19), BLACK), Limits(), seed=0, settings=settings) as handle:
+        resident = []
+        for visits in (nodes + 100, 3 * nodes):
+            while handle.snapshot().total_visits < visits:
+                assert not handle.wait(0.01).stop_reason
+            resident.append(process.memory_info().rss)
+    result = handle.wait()
+    assert result.is_full
+    assert result.evaluations > 2 * nodes
+    assert resident[1] - resident[0] < 4 * 2**20
 
 
 def test_one_network_is_kept_for_one_search_at_a_time() -> None:

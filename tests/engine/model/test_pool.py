@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import psutil
 import pytest
 
 from engine.errors import EvaluationError, InvalidInput
@@ -60,7 +61,6 @@ def test_halves_take_half_the_memory() -> None:
 
 def test_memory_beyond_the_first_part_is_only_reserved() -> None:
     """Slots that are never used cost nothing but addresses."""
-    psutil = pytest.importorskip("psutil")
     process = psutil.Process()
     before = process.memory_info().rss
     pool = HiddenPool(1000, (2**20,))

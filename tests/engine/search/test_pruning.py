@@ -1,4 +1,4 @@
-"""The tree that is kept for the next move: statistics and hidden states of the old subtree, in bounded memory."""
+"""What a tree keeps for the next move, and what it forgets when it is full: statistics, hidden states, memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from engine.errors import EvaluationError
 from engine.model.contract import RootOutput
 from engine.search.config import SearchConfig
 from engine.search.limits import Limits
+from engine.search.pruning import FORGOTTEN_SHARE, forget_least_visited
 from engine.search.roots import RootBatch
 from engine.search.search import Search, SearchResult
 from engine.search.tree import ROOT, TERMINAL, UNVISITED
@@ -37,7 +38,14 @@ def make_root(*, to_play: int = 1, seed: float = 5.0, **fields: object) -> RootB
 
 def make_search(*, max_nodes: int = 1000, threads: int = 1, **fields: object) -> Search:
     evaluator = fields.get("evaluator") or PathEvaluator(max_nodes, NUM_ACTIONS)
-    return Search(evaluator, num_actions=NUM_ACTIONS, config=PUCT, max_nodes=max_nodes, threads=threads)  # type: ignore[arg-type]
+    return Search(
+        evaluator,  # type: ignore[arg-type]
+        num_actions=NUM_ACTIONS,
+        config=PUCT,
+        max_nodes=max_nodes,
+        threads=threads,
+        on_full=fields.get("on_full"),  # type: ignore[arg-type]
+    )
 
 
 def run(search: Search, root: RootBatch, limits: Limits, **arguments: object) -> SearchResult:
@@ -55,27 +63,35 @@ def facts_below(search: Search, start: int = ROOT) -> Facts:
     while open_nodes:
         node, path = open_nodes.pop()
         if path:
-            slot = tree.slots[0, node]
             prior = tuple(tree.prior[0, node]) if tree.status[0, node] != TERMINAL else ()
             numbers = tree.node_visits, tree.value_sum, tree.value_squares, tree.raw_value, tree.to_play, tree.status
-            facts[path] = (*(array[0, node] for array in numbers), prior, states[slot])
+            facts[path] = (*(array[0, node] for array in numbers), prior, states[node])
         if tree.status[0, node] == TERMINAL:
             continue
         for action, child in enumerate(tree.children_index[0, node]):
             if child != UNVISITED:
-                assert tree.parent[0, child] == node < child
+                assert tree.parent[0, child] == node
                 assert tree.action_from_parent[0, child] == action
                 open_nodes.append((int(child), (*path, action)))
     return facts
 
 
-def assert_sound(search: Search, result: SearchResult) -> None:
-    """Visits add up, nothing is under way, no slot is lost or used twice."""
+def used_nodes(search: Search) -> np.ndarray:
+    """[N] bool: the nodes that are not free."""
     tree = search._tree
-    num_nodes = int(tree.num_nodes[0])
+    used = np.ones(tree.status.shape[1], bool)
+    used[tree.free_nodes[0, tree.num_nodes[0] :]] = False
+    return used
+
+
+def assert_sound(search: Search, result: SearchResult) -> None:
+    """Visits add up, nothing is under way, no node is lost or used twice."""
+    tree = search._tree
+    num_nodes, used = int(tree.num_nodes[0]), used_nodes(search)
     assert result.visits.sum() == result.total_visits - 1
-    assert not tree.virtual_visits[0, :num_nodes].any()
-    assert sorted(tree.slots[0]) == list(range(tree.slots.shape[1]))
+    assert not tree.virtual_visits[0, used].any()
+    assert used.sum() == num_nodes  # no number is free twice
+    assert used[ROOT]
     assert len(facts_below(search)) == num_nodes - 1
 
 
@@ -200,7 +216,6 @@ def test_what_cannot_be_kept_is_searched_anew() -> None:
     assert nothing_kept(after_a_search(), path=[best], to_play=1)
     assert nothing_kept(after_a_search(), path=[best, 0, 1, 2, 3, 4, 0, 1, 2])
     assert nothing_kept(after_a_search(), path=[best], config=SearchConfig(num_considered=2))
-    assert nothing_kept(after_a_search(playouts=500, max_nodes=110), path=(), to_play=1)  # no room for more
     assert not nothing_kept(after_a_search(), path=[best])
 
 
@@ -238,8 +253,8 @@ def test_what_stands_in_terminal_nodes_is_not_read() -> None:
     search = make_search()
     best = run(search, make_root(), Limits(playouts=400)).best_action
     tree = search._tree
-    terminal = tree.status[0] == TERMINAL
-    assert terminal[: tree.num_nodes[0]].any()
+    terminal = (tree.status[0] == TERMINAL) & used_nodes(search)
+    assert terminal.any()
     tree.children_index[0, terminal] = 2**30
     result = run(search, make_root(to_play=-1), Limits(playouts=100), path=[best])
     assert result.carried_visits > 0
@@ -280,3 +295,103 @@ def test_two_searches_in_one_process_do_not_disturb_each_other() -> None:
     handles = [search.start(make_root(), Limits(playouts=600)) for search in (first, second)]
     for handle in handles:
         np.testing.assert_array_equal(handle.wait(PATIENCE_S).visits, alone.visits)
+
+
+# --- a full tree
+
+
+def busy(search: Search, path: list[int]) -> None:
+    """As if a simulation were under way along `path`."""
+    tree, node = search._tree, ROOT
+    for action in [*path, None]:
+        tree.virtual_visits[0, node] += 1
+        if action is not None:
+            node = int(tree.children_index[0, node, action])
+
+
+@pytest.mark.parametrize("algorithm", ["puct", "gumbel"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("max_nodes", [20, 100])
+def test_a_full_tree_goes_on_to_learn(max_nodes: int, threads: int, algorithm: str) -> None:
+    told: list[bool] = []
+    search = make_search(max_nodes=max_nodes, threads=threads, on_full=lambda: told.append(True))
+    config = SearchConfig(algorithm=algorithm)  # type: ignore[arg-type]
+    result = run(search, make_root(), Limits(visits=3000), config=config)
+    assert result.is_full
+    assert told == [True]
+    assert result.total_visits == 3000
+    assert result.evaluations > 1000  # of a tree that does not forget: as many as it has nodes
+    assert_sound(search, result)
+
+
+def test_a_tree_with_room_forgets_nothing() -> None:
+    told: list[bool] = []
+    search = make_search(max_nodes=301, on_full=lambda: told.append(True))
+    result = run(search, make_root(), Limits(visits=300))
+    assert not result.is_full
+    assert not told
+    assert search._tree.num_nodes[0] == result.evaluations
+
+
+def test_the_least_visited_nodes_lose_what_lies_behind_them() -> None:
+    search = make_search(max_nodes=400)
+    run(search, make_root(), Limits(visits=399))
+    before, total = facts_below(search), int(search._tree.num_nodes[0])
+    room = forget_least_visited(search._tree)
+    after = facts_below(search)
+    assert room >= 400 - total + FORGOTTEN_SHARE * 400
+    assert len(after) == 400 - room - 1
+    assert after.items() <= before.items()  # what stays is as it was
+    visits = {path: fact[0] for path, fact in before.items()}
+    parents_left = [visits[path[:-1]] for path in after if len(path) > 1]
+    parents_gone = [visits[path[:-1]] for path in before.keys() - after.keys()]
+    assert max(parents_gone) < min(parents_left)
+    assert {path for path in before if len(path) == 1} <= after.keys()
+
+
+def test_simulations_under_way_keep_their_nodes() -> None:
+    search = make_search(max_nodes=400)
+    run(search, make_root(), Limits(visits=399))
+    visits = {path: fact[0] for path, fact in facts_below(search).items()}
+    rare = min((path for path in visits if len(path) == 3), key=lambda path: visits[path[:-1]])
+    busy(search, list(rare))
+    for _ in range(20):
+        forget_least_visited(search._tree)
+    assert rare in facts_below(search)
+    # All else is gone but the first moves, and the siblings of what is under way.
+    assert all(len(path) == 1 or path[:-1] in (rare[:1], rare[:2]) for path in facts_below(search))
+
+
+def test_forgetting_everything_and_going_on() -> None:
+    search = make_search(max_nodes=400)
+    run(search, make_root(), Limits(visits=200))
+    for _ in range(20):
+        forget_least_visited(search._tree)
+    assert all(len(path) == 1 for path in facts_below(search))
+    result = run(search, make_root(), Limits(playouts=150), path=())
+    assert result.carried_visits == 199  # all but the root's own evaluation
+    assert result.total_visits == 350
+    assert not result.is_full
+    assert_sound(search, result)
+
+
+def test_a_subtree_that_fills_the_memory_is_kept_and_makes_room() -> None:
+    search = make_search(max_nodes=110)
+    run(search, make_root(), Limits(playouts=500))
+    result = run(search, make_root(), Limits(playouts=300), path=())
+    assert result.carried_visits == 500
+    assert result.is_full
+    assert result.total_visits == 801
+    assert_sound(search, result)
+
+
+def test_memory_does_not_grow_in_a_long_analysis() -> None:
+    search = make_search(max_nodes=2000, threads=2)
+    tree_bytes = sum(array.nbytes for array in search._tree)
+    with search.start(make_root(), Limits()) as handle:
+        while handle.snapshot().total_visits < 20_000:
+            assert search._tree.num_nodes[0] <= 2000
+    assert sum(array.nbytes for array in search._tree) == tree_bytes
+    result = handle.wait(PATIENCE_S)
+    assert result.evaluations > 15_000
+    assert_sound(search, result)
