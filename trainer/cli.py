@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from trainer.config import PRESETS, TrainConfig, load_config
-from trainer.loop import train
+from trainer.loop import Origin, train
 from trainer.progress import Reporter
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -47,7 +47,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<preset's name>)")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
     parser.add_argument(
-        "--start", type=Path, metavar="FOLDER", help="begin a new run from this checkpoint, run or models/NAME/state"
+        "--start",
+        type=Path,
+        metavar="FOLDER",
+        help="go on in a new folder from this checkpoint, run or models/NAME/state",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FOLDER", help="begin a new run at step 0 with this checkpoint's network"
+    )
+    parser.add_argument(
+        "--games", type=Path, metavar="FOLDER", help="begin a new run by learning from this run's games (distillation)"
     )
     parser.add_argument(
         "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
@@ -73,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             out,
             reporter=reporter,
             resume=arguments.resume,
-            start=arguments.start,
+            origin=Origin(start=arguments.start, weights=arguments.weights, games=arguments.games),
             device=arguments.device,
             time_limit_s=arguments.time_limit,
             should_stop=stop,

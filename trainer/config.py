@@ -75,6 +75,8 @@ class ReplayConfig:
     """b of the power law."""
     windows_per_position: Scale = 1.2
     """Training windows drawn for every new position."""
+    adopted_windows: Scale = 3.0
+    """Training windows drawn for every position of another run's games that a run begins with."""
     warmup_positions: Count = 10_000
     """No learning before this many positions exist."""
     surprise_weight: Share = 0.5

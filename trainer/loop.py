@@ -9,6 +9,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InvalidConfig, ModelInvalid, TengenError
@@ -27,20 +28,32 @@ from trainer.progress import Reporter
 from trainer.run import Run, run_figures
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a new run begins with instead of nothing; each a checkpoint or a run's folder."""
+
+    start: Path | None = None
+    """Go on with this one elsewhere: its counters, optimiser and learning rate too."""
+    weights: Path | None = None
+    """Take this one's network, and begin at step 0."""
+    games: Path | None = None
+    """Take this one's games, and learn from them first."""
+
+
 def train(
     config: TrainConfig,
     out: Path,
     *,
     reporter: Reporter,
     resume: bool = False,
-    start: Path | None = None,
+    origin: Origin | None = None,
     device: str = "cpu",
     time_limit_s: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
 
-    `start`, a checkpoint or a run's folder, is what a run that is new in `out` goes on from instead of zero.
+    `origin` is for a run that is new in `out`; one that is resumed has its own.
 
     It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
     the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
@@ -51,7 +64,7 @@ def train(
     """
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
-        run = _open_run(config, out / CHECKPOINTS, reporter, resume=resume, start=start, device=device)
+        run = _open_run(config, out / CHECKPOINTS, reporter, resume=resume, origin=origin or Origin(), device=device)
         stack.callback(run.close)
         begin = saved_at = time.monotonic()
         saved_iteration = run.iteration
@@ -74,7 +87,7 @@ def train(
 
 
 def _open_run(
-    config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, start: Path | None, device: str
+    config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, origin: Origin, device: str
 ) -> Run:
     """A new run, or the one in `checkpoints` where it stopped; see `train`."""
     for path in sweep(checkpoints):
@@ -84,13 +97,20 @@ def _open_run(
         raise InvalidConfig(
             f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
         )
-    if saved is None and start is not None:
-        saved = load_checkpoint(find_checkpoint(start))
+    is_new = saved is None
+    if is_new:
+        saved = _load(origin.start)
     run = Run(config, device=device, saved=saved)
+    if is_new:
+        run.adopt(_load(origin.weights), _load(origin.games))
     if saved is not None:
         reporter.rewind(run.iteration, run.learner.step_count)
         reporter.note(f"resumed at step {run.learner.step_count}, {run.replay.total_games} games")
     return run
+
+
+def _load(source: Path | None) -> Checkpoint | None:
+    return None if source is None else load_checkpoint(find_checkpoint(source))
 
 
 def save_run(run: Run, checkpoints: Path) -> Path:

@@ -52,6 +52,11 @@ class ReplayBuffer:
         del self.games[:dropped]
         self._cumulative = None
 
+    def adopt(self, games: list[GameRecord], holdout: list[GameRecord]) -> None:
+        """Takes over the games of another run as its first, whatever the window's size."""
+        positions = sum(map(len, games))
+        self.restore(games, holdout, total_games=len(games) + len(holdout), total_positions=positions)
+
     def restore(
         self, games: list[GameRecord], holdout: list[GameRecord], *, total_games: int, total_positions: int
     ) -> None:

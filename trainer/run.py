@@ -73,11 +73,7 @@ class Run:
     def iterate(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """One round of play and learning; returns its figures."""
         begin, core = time.monotonic(), time.process_time()
-        if not self.actors.has_begun:
-            self.actors.begin(self._publish())
-        chunk = self.actors.collect()
-        if self.actors.plays_ahead:
-            self.actors.begin(self._publish())
+        chunk = self._play()
         self.remember(chunk.games)
         collected = time.monotonic()
         metrics = self.learn(advance)
@@ -100,6 +96,22 @@ class Run:
             }
         )
 
+    @property
+    def _round_windows(self) -> float:
+        """Training windows that one round of self-play pays for."""
+        return self.config.loop.plies_per_iteration * self.config.replay.windows_per_position
+
+    def _play(self) -> Chunk:
+        """A round of self-play, unless the learner is a whole round behind."""
+        if self.windows_owed >= self._round_windows:
+            return Chunk(games=[])
+        if not self.actors.has_begun:
+            self.actors.begin(self._publish())
+        chunk = self.actors.collect()
+        if self.actors.plays_ahead:
+            self.actors.begin(self._publish())
+        return chunk
+
     def _rate(self) -> dict[str, float]:
         """The rating that is due at this iteration, if any; the network becomes the next one's reference."""
         loop = self.config.loop
@@ -113,11 +125,13 @@ class Run:
         return {"elo": self.elo} | figures
 
     def learn(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
-        """Takes the optimiser steps that the new positions pay for; returns mean losses and windows per second."""
+        """Takes the optimiser steps that the new positions pay for, at most those of two rounds of self-play; returns
+        mean losses and windows per second."""
         start, batch, total = time.monotonic(), self.config.learner.batch_size, self.config.learner.total_steps
+        most = max(1, int(2 * self._round_windows / batch))
         sums: dict[str, float] = {}
         steps = 0
-        while self.windows_owed >= batch and self.learner.step_count < total:
+        while self.windows_owed >= batch and self.learner.step_count < total and steps < most:
             windows = self.builder.build(self.replay.sample(batch, self.learn_rng), self.learn_rng)
             for name, value in self.learner.step(windows).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -128,6 +142,23 @@ class Run:
                 advance(self.learner.step_count / total)
         rate = {"windows_per_s": steps * batch / (time.monotonic() - start)} if steps else {}
         return {f"loss/{name}": value / steps for name, value in sums.items()} | rate
+
+    def adopt(self, weights: Checkpoint | None, games: Checkpoint | None) -> None:
+        """Begins a new run with the network of one checkpoint, or with the games of another, or both.
+
+        Every position that is taken over pays for `replay.adopted_windows` training windows, which are learned before
+        new games are played. Raises `InvalidConfig` where the network or the games are not those of `config`.
+        """
+        if weights is not None:
+            _check_same(_network_settings(weights.config, self.config))
+            for network in (self.learner.network, self.learner.averaged, self.reference):
+                network.load_state_dict(weights.averaged_weights)
+        if games is not None:
+            _check_same(_environment_settings(games.config, self.config))
+            packed = games.replay or {}
+            held_out = unpack_games(packed, prefix="holdout.")
+            self.replay.adopt(unpack_games(packed, prefix="games."), held_out)
+            self.windows_owed = self.replay.positions * self.config.replay.adopted_windows
 
     def remember(self, games: list[GameRecord]) -> None:
         """Adds games to the window; their positions pay for training windows once the warm-up is over."""
@@ -226,13 +257,21 @@ def run_figures(run: Run) -> dict[str, float]:
 
 def _check_fits(saved: TrainConfig, config: TrainConfig) -> None:
     """Raises `InvalidConfig` where games or weights saved under `saved` are of no use to `config`."""
-    pairs = [
-        ("selfplay.num_games", saved.selfplay.num_games, config.selfplay.num_games),
-        ("env.id", saved.env.id, config.env.id),
-        ("env.size", saved.env.size, config.env.size),
-    ]
+    games = ("selfplay.num_games", saved.selfplay.num_games, config.selfplay.num_games)
+    _check_same([games, *_environment_settings(saved, config), *_network_settings(saved, config)])
+
+
+def _environment_settings(saved: TrainConfig, config: TrainConfig) -> list[tuple[str, object, object]]:
+    return [("env.id", saved.env.id, config.env.id), ("env.size", saved.env.size, config.env.size)]
+
+
+def _network_settings(saved: TrainConfig, config: TrainConfig) -> list[tuple[str, object, object]]:
     names = [field.name for field in dataclasses.fields(NetworkConfig)]
-    pairs += [(f"network.{name}", getattr(saved.network, name), getattr(config.network, name)) for name in names]
-    for name, before, now in pairs:
+    return [(f"network.{name}", getattr(saved.network, name), getattr(config.network, name)) for name in names]
+
+
+def _check_same(settings: list[tuple[str, object, object]]) -> None:
+    """Raises `InvalidConfig` for the first of (name, in the checkpoint, in this run) that differs."""
+    for name, before, now in settings:
         if before != now:
             raise InvalidConfig(f"the checkpoint has {name} = {before!r}, this run {now!r}: it cannot go on with it")

@@ -26,7 +26,7 @@ from trainer.checkpoint import (
     write_checkpoint_files,
 )
 from trainer.config import PRESETS, TrainConfig, load_config
-from trainer.loop import train
+from trainer.loop import Origin, train
 from trainer.progress import Reporter
 from trainer.run import Run
 
@@ -363,8 +363,59 @@ def test_a_new_run_starts_from_the_state_of_a_model(tmp_path: Path) -> None:
     write_checkpoint_files(tmp_path / "state", state)
     with Reporter(tmp_path / "second", title="test") as reporter:
         second = train(
-            config, tmp_path / "second", reporter=reporter, start=tmp_path / "state", should_stop=stop_after(4)
+            config,
+            tmp_path / "second",
+            reporter=reporter,
+            origin=Origin(start=tmp_path / "state"),
+            should_stop=stop_after(4),
         )
     assert second.iteration == first.iteration + 4
     assert second.learner.step_count > first.learner.step_count
     assert second.replay.total_games >= first.replay.total_games
+
+
+def test_a_new_run_takes_over_a_network_and_games(tmp_path: Path, go_run: Path) -> None:
+    config = miniature("go5", "replay.adopted_windows=6", "learner.learning_rate=1e-9")
+    origin = Origin(weights=go_run, games=go_run)
+    saved = load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0])
+    with Reporter(tmp_path, title="test") as reporter:
+        run = train(config, tmp_path, reporter=reporter, origin=origin, should_stop=stop_after(1))
+    assert run.replay.total_games == saved.progress["games"]  # it learned first
+    assert run.learner.step_count > 0
+    for name, tensor in run.learner.averaged.state_dict().items():
+        assert torch.allclose(tensor, saved.averaged_weights[name], atol=1e-4), name
+    with Reporter(tmp_path, title="test") as reporter:
+        run = train(config, tmp_path, reporter=reporter, resume=True, should_stop=stop_after(4))
+    assert run.replay.total_games > saved.progress["games"]
+
+
+def test_games_teach_another_network_but_weights_must_fit(tmp_path: Path, go_run: Path) -> None:
+    wide = miniature("go5", "network.channels=16")
+    with Reporter(tmp_path, title="test") as reporter:
+        run = train(wide, tmp_path / "a", reporter=reporter, origin=Origin(games=go_run), should_stop=stop_after(1))
+        assert run.learner.step_count > 0
+        with pytest.raises(InvalidConfig, match=r"network\.channels = 8, this run 16"):
+            train(wide, tmp_path / "b", reporter=reporter, origin=Origin(weights=go_run))
+        other = miniature("go5", "env.size=4")
+        with pytest.raises(InvalidConfig, match=r"env\.size = 3, this run 4"):
+            train(other, tmp_path / "c", reporter=reporter, origin=Origin(games=go_run))
+        larger = train(
+            other, tmp_path / "d", reporter=reporter, origin=Origin(weights=go_run), should_stop=stop_after(1)
+        )
+    assert larger.learner.step_count == 0
+    saved = load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0])
+    assert all(torch.equal(v, saved.averaged_weights[k]) for k, v in larger.learner.network.state_dict().items())
+
+
+def test_a_learner_that_is_behind_catches_up_before_more_games_are_made() -> None:
+    run = Run(miniature("tictactoe", "replay.windows_per_position=1"))
+    run.iterate()
+    made = run.replay.total_games
+    run.windows_owed = 128.0 * 3
+    run.iterate()
+    assert run.replay.total_games == made
+    assert run.windows_owed == 128.0  # two rounds' windows of three were drawn
+    run.iterate()
+    assert run.replay.total_games == made
+    run.iterate()
+    assert run.replay.total_games > made

@@ -1,0 +1,203 @@
+"""The int8 form of an exported Go model, and how far it is from the float32 one.
+
+Quantised are the convolutions of the dynamics network with the additions between them: there a search spends its time.
+The heads are little work and decide directly, and initial.onnx runs once a search; both stay float32. Activations are
+uint8, weights int8 for each output channel, of which only 7 bits are used: without VNNI the instruction that multiplies
+them adds two products in 16 bits. Ranges come from hidden states along the moves of real games.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from engine.errors import InvalidConfig
+from engine.go.features import encode_actions
+from engine.model.contract import RecurrentOutput
+from engine.model.onnx_evaluator import OnnxEvaluator  # before onnxruntime: it turns the telemetry off
+from onnxruntime import quantization
+from trainer.diagnosis.positions import draw_positions, replay_to
+from trainer.network import GoNetwork
+from trainer.onnx_graph import ModelBytes
+from trainer.record import GameRecord
+
+STEPS: Final = 5
+"""Imagined moves behind each position."""
+CALIBRATION_POSITIONS: Final = 256
+COMPARED_POSITIONS: Final = 500
+QUANTISED: Final = ("Conv", "Add", "Relu")
+"""Operators that are quantised where they lead to the hidden state."""
+_BATCH: Final = 64
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """B positions of real games, and the moves that followed."""
+
+    size: int
+    """Of the board."""
+    observations: Floats
+    """[B, P, S, S]."""
+    actions: NDArray[np.int32]
+    """[STEPS, B]; random ones past the end of a game."""
+    to_play: NDArray[np.int8]
+    """[B] player to move at first."""
+
+    def planes(self, step: int) -> Floats:
+        """[B, 4, S, S] the moves of one step, encoded."""
+        return encode_actions(self.actions[step], self.movers(step), size=self.size)
+
+    def movers(self, step: int) -> NDArray[np.int8]:
+        """[B] who makes the moves of one step."""
+        return (self.to_play * (-1) ** step).astype(np.int8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizationLoss:
+    """How far int8 is from float32 over STEPS imagined moves; means over positions and steps."""
+
+    positions: int
+    """Positions compared, none of which the ranges were taken from."""
+    steps: int
+    """Imagined moves behind each."""
+    policy_kl: float
+    """KL(policy of float32 || policy of int8), nats."""
+    value_error: float
+    """|difference of the values|, which lie in [-1, 1]."""
+    largest_value_error: float
+    """The largest of these."""
+    best_move: float
+    """Share in which both think the same action best."""
+
+
+def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.Generator) -> Walk:
+    """Up to `count` positions of `games`, which must hold one; raises `InvalidConfig`."""
+    positions = draw_positions(games, count, rng)
+    if not positions:
+        raise InvalidConfig("there are no games to take positions from")
+    boards = replay_to(positions, size)
+    actions = rng.integers(0, boards.num_actions, (STEPS, len(positions))).astype(np.int32)
+    for i, (game, ply) in enumerate(positions):
+        known = game.actions[ply : ply + STEPS]
+        actions[: len(known), i] = known
+    return Walk(size=size, observations=boards.observe(), actions=actions, to_play=boards.to_play.copy())
+
+
+def quantize(files: ModelBytes, network: GoNetwork, walk: Walk) -> ModelBytes:
+    """The int8 form of `files`, which were exported from `network`; activation ranges are those of `walk`."""
+    model = onnx.load_from_string(files.recurrent)
+    with TemporaryDirectory(prefix="tengen-int8-") as folder, _quiet():
+        path = Path(folder) / "recurrent.onnx"
+        quantization.quantize_static(
+            model,
+            path,
+            _Reader(network, walk),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+            nodes_to_quantize=_dynamics_nodes(model.graph),
+        )
+        quantised = onnx.load(path)
+    quantised.ClearField("metadata_props")
+    return files._replace(recurrent=quantised.SerializeToString(deterministic=True))
+
+
+def measure_loss(files: ModelBytes, quantised: ModelBytes, walk: Walk) -> QuantizationLoss:
+    """Compares both as the engine runs them, each going on from its own hidden states."""
+    kl, errors, agrees = [], [], []
+    for expected, found in zip(_imagine(files, walk), _imagine(quantised, walk), strict=True):
+        log_p, log_q = (_log_softmax(output.policy_logits) for output in (expected, found))
+        kl.append((np.exp(log_p) * (log_p - log_q)).sum(axis=1))
+        errors.append(np.abs(expected.value - found.value))
+        agrees.append(log_p.argmax(axis=1) == log_q.argmax(axis=1))
+    return QuantizationLoss(
+        positions=len(walk.to_play),
+        steps=STEPS,
+        policy_kl=float(np.mean(kl)),
+        value_error=float(np.mean(errors)),
+        largest_value_error=float(np.max(errors)),
+        best_move=float(np.mean(agrees)),
+    )
+
+
+class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    """Inputs of recurrent.onnx, as a search of the positions of a walk would meet them."""
+
+    def __init__(self, network: GoNetwork, walk: Walk) -> None:
+        self._inputs = _recurrent_inputs(network, walk)
+
+    def get_next(self) -> dict[str, Floats] | None:
+        """The next batch; None after the last one."""
+        return next(self._inputs, None)
+
+
+@torch.no_grad()
+def _recurrent_inputs(network: GoNetwork, walk: Walk) -> Iterator[dict[str, Floats]]:
+    for start in range(0, len(walk.to_play), _BATCH):
+        part = slice(start, start + _BATCH)
+        hidden = network.initial(torch.from_numpy(walk.observations[part])).hidden
+        for step in range(STEPS):
+            planes = walk.planes(step)[part]
+            yield {"hidden": hidden.numpy(), "action_planes": planes}
+            hidden = network.recurrent(hidden, torch.from_numpy(planes)).hidden
+
+
+def _dynamics_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Names of the operators to quantise: those on the way to the next hidden state, before it is scaled."""
+    makers = {output: node for node in graph.node for output in node.output}
+    found: dict[str, onnx.NodeProto] = {}
+    wanted = ["next_hidden"]
+    while wanted:
+        node = makers.get(wanted.pop())
+        if node is not None and node.name not in found:
+            found[node.name] = node
+            wanted += node.input
+    weights = {tensor.name for tensor in graph.initializer}
+    return [
+        node.name
+        for node in found.values()
+        # An addition of a constant is the scaling's guard against a division by zero: not a number of 8 bits.
+        if node.op_type in QUANTISED and not (node.op_type == "Add" and weights & set(node.input))
+    ]
+
+
+def _imagine(files: ModelBytes, walk: Walk) -> Iterator[RecurrentOutput]:
+    """What a model says after each step of the walk."""
+    count = len(walk.to_play)
+    slots = np.arange(count, dtype=np.int32)
+    evaluator = OnnxEvaluator.from_bytes(*files, board_size=walk.size, num_slots=count)
+    evaluator.initial(walk.observations, slots)
+    for step in range(STEPS):
+        yield evaluator.recurrent(slots, walk.actions[step], walk.movers(step), slots)
+
+
+def _log_softmax(logits: Floats) -> NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back the advice to optimise the graph first, which the exporter has done."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
