@@ -84,10 +84,10 @@ class Actor:
             self._selfplay.load_state(state.games)
             self._rng.bit_generator.state = state.rng  # the games that it would have begun drew from it
 
-    def play(self, weights: Weights, plies: int) -> list[GameRecord]:
+    def play(self, weights: Weights, plies: int, simulations: int) -> list[GameRecord]:
         """Makes at least `plies` more positions with `weights`; returns the games that ended."""
         load_weights(self._evaluator, weights)
-        return self._selfplay.play(plies)
+        return self._selfplay.play(plies, simulations=simulations)
 
     def state(self) -> ActorState:
         """Everything that changes as it plays."""

@@ -48,8 +48,8 @@ class Actors(Protocol):
     has_begun: bool
     """Whether `collect` is due."""
 
-    def begin(self, weights: Weights) -> None:
-        """The next round is played with `weights`."""
+    def begin(self, weights: Weights, simulations: int) -> None:
+        """The next round is played with `weights` and `simulations` a move."""
         ...
 
     def collect(self) -> Chunk:
@@ -88,23 +88,23 @@ class LocalActors:
     def __init__(self, config: TrainConfig, weights: Weights, state: ActorState, *, device: str) -> None:
         self._actor = Actor(config, weights, state, device=device)
         self._plies = config.loop.plies_per_iteration
-        self._weights: Weights | None = None
+        self._order: tuple[Weights, int, int] | None = None
 
     @property
     def has_begun(self) -> bool:
         """See `Actors`."""
-        return self._weights is not None
+        return self._order is not None
 
-    def begin(self, weights: Weights) -> None:
+    def begin(self, weights: Weights, simulations: int) -> None:
         """See `Actors`."""
-        self._weights = weights
+        self._order = weights, self._plies, simulations
 
     def collect(self) -> Chunk:
         """See `Actors`."""
-        assert self._weights is not None
+        assert self._order is not None
         start = time.monotonic()
-        games = self._actor.play(self._weights, self._plies)
-        self._weights = None
+        games = self._actor.play(*self._order)
+        self._order = None
         return Chunk(games=games, seconds=time.monotonic() - start)
 
     def state(self) -> tuple[list[ActorState], Chunk | None]:
@@ -144,10 +144,10 @@ class ProcessActors:
         """See `Actors`."""
         return self._is_playing or self._ahead is not None
 
-    def begin(self, weights: Weights) -> None:
+    def begin(self, weights: Weights, simulations: int) -> None:
         """See `Actors`."""
         for index in range(len(self._pipes)):
-            self._send(index, (weights, self._plies))
+            self._send(index, (weights, self._plies, simulations))
         self._is_playing = True
 
     def collect(self) -> Chunk:
@@ -207,8 +207,8 @@ class ProcessActors:
 def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: ActorState, device: str) -> None:
     """The main function of an actor's process: answers until the learner hangs up.
 
-    (weights, plies) asks for a `Chunk`, None for an `ActorState`; a `TengenError` is sent instead of an answer and is
-    the last thing that is sent.
+    (weights, plies, simulations) asks for a `Chunk`, None for an `ActorState`; a `TengenError` is sent instead of an
+    answer and is the last thing that is sent.
     """
     torch.set_num_threads(config.loop.threads)
     try:

@@ -55,6 +55,9 @@ class SelfPlayConfig:
     """Share of games that begin with random legal moves."""
     random_opening_plies: Positive = 4
     """Such a game begins with 1 to this many random plies."""
+    first_simulations: Count = 0
+    """Simulations a move at the start of the run, from where they grow evenly to `search.num_simulations` at its end
+    (progressive simulation, MiniZero); 0: always `search.num_simulations`."""
     decided_value: Weight = 0.95
     """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
     decided_simulations: Count = 8
@@ -81,6 +84,8 @@ class ReplayConfig:
     """No learning before this many positions exist."""
     surprise_weight: Share = 0.5
     """Share of the sampling weight that follows KL(search policy || prior) of the position."""
+    reanalyze_share: Weight = 0.0
+    """Go: old positions searched again with the newest network, for every new position; 0 for none."""
     holdout_every: Count = 50
     """Every so many games one is kept for evaluation and never learned from; 0 for none, not 1."""
 
@@ -187,6 +192,10 @@ class TrainConfig:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
         if self.is_go and self.network.reward is not None:
             raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
+        if self.replay.reanalyze_share and not self.is_go:
+            raise InvalidConfig("replay.reanalyze_share is for Go: other games cannot be set to an old position")
+        if self.selfplay.first_simulations > self.search.num_simulations:
+            raise InvalidConfig("selfplay.first_simulations is more than search.num_simulations, to which it grows")
         if (self.learner.value_target == "n_step") != (self.network.reward is not None):
             raise InvalidConfig('learner.value_target = "n_step" and network.reward go together: one adds up the other')
         value = self.network.value

@@ -13,7 +13,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,6 +40,7 @@ from trainer.diagnosis.certificate import CERTIFICATE, check_identity, read_cert
 from trainer.model_card import model_card
 from trainer.network import ACTION_PLANES, Network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
+from trainer.quantization import quantize_checkpoint
 from trainer.run_facts import read_curve, thin, training_facts
 
 CARD: Final = "README.md"
@@ -49,6 +51,8 @@ CURVE_ROWS: Final = 200
 """Rows of a run's figures that go with the model."""
 CARD_ROWS: Final = 10
 """Rows of the card's table."""
+INT8_SUFFIX: Final = "-int8"
+"""Of the name and folder of a quantised form."""
 
 __all__ = ["ExportSettings", "ModelBytes", "OnnxExporter", "export_model", "main"]
 
@@ -71,21 +75,27 @@ class ExportSettings:
     """certificate.json of `tengen diagnose`, to go with the model."""
     with_state: bool = False
     """Whether weights and optimiser go with the model, in state/, so that its training can go on elsewhere."""
+    int8: bool = False
+    """Go: whether a second folder, with `INT8_SUFFIX`, gets the quantised form."""
     replace: bool = False
-    """Whether a model that is already in the folder may be replaced."""
+    """Whether a model that is already in a folder may be replaced."""
 
 
-def export_model(source: Path, output: Path, settings: ExportSettings | None = None) -> ModelManifest:
-    """Makes the folder `output` from `source`, a checkpoint or a run's folder, with the averaged weights.
+def export_model(source: Path, output: Path, settings: ExportSettings | None = None) -> list[ModelManifest]:
+    """Makes the folder `output` from `source`, a checkpoint or a run's folder, with the averaged weights; returns what
+    it promises, and behind it what the folder of the quantised form promises, if that was asked for.
 
     Raises `ModelInvalid` where torch and ONNX Runtime disagree, `ModelNotFound` and `ModelInvalid` for the source, and
-    `InvalidConfig` for a name, place or certificate that will not do. `output` is then as it was.
+    `InvalidConfig` for a name, place or certificate that will not do. `output` is then as it was, but if only the
+    quantised form fails.
     """
     settings = settings or ExportSettings()
     name = settings.name if settings.name is not None else output.resolve().name
-    if not is_model_name(name):
+    if not is_model_name(name + INT8_SUFFIX if settings.int8 else name):
         raise InvalidConfig(f"model name {name!r} does not match {NAME_PATTERN.pattern}")
-    _check_place(output, replace=settings.replace)
+    outputs = [output, output.with_name(output.name + INT8_SUFFIX)][: 1 + settings.int8]
+    for place in outputs:
+        _check_place(place, replace=settings.replace)
     path = find_checkpoint(source)
     checkpoint = load_checkpoint(path)
     network = checkpoint.averaged_network()
@@ -95,28 +105,59 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     certificate = None if settings.certificate is None else read_certificate(settings.certificate)
     if certificate is not None:
         check_identity(certificate, weights_sha256=weights_digest(network), digest=manifest.digest)
-    temporary = output.resolve().parent / f".{name}.tmp-{os.getpid()}"
+    with _new_folder(output) as folder:
+        _write_model(folder, files, manifest)
+        manifest = _with_agreement(manifest, _verify(folder, network))
+        (folder / MANIFEST).write_text(manifest_to_json(manifest))
+        card = model_card(manifest, curve=thin(curve, CARD_ROWS), notes=settings.notes, certificate=certificate)
+        (folder / CARD).write_text(card)
+        if settings.with_state:
+            write_checkpoint_files(folder / TRAINING_STATE, dataclasses.replace(checkpoint, replay=None, selfplay=None))
+        if settings.certificate is not None:
+            shutil.copyfile(settings.certificate, folder / CERTIFICATE)
+        if curve:
+            (folder / CURVE).write_text("".join(json.dumps(row) + "\n" for row in thin(curve, CURVE_ROWS)))
+    return [manifest, *(_export_int8(place, checkpoint, files, manifest) for place in outputs[1:])]
+
+
+def _export_int8(output: Path, checkpoint: Checkpoint, files: ModelBytes, exact: ModelManifest) -> ModelManifest:
+    """Makes the folder of the quantised form of `exact`; its priority is lower, until a match has shown it better."""
+    quantised, loss = quantize_checkpoint(checkpoint, files)
+    manifest = dataclasses.replace(
+        exact,
+        name=exact.name + INT8_SUFFIX,
+        precision="int8",
+        priority=exact.priority - 1,
+        recurrent=_model_file(quantised.recurrent),
+        training={**exact.training, "agreement": {"against": exact.identity, **loss}},
+    )
+    with _new_folder(output) as folder:
+        _write_model(folder, quantised, manifest)
+        load_model(read_folder(folder))
+        (folder / CARD).write_text(model_card(manifest))
+    return manifest
+
+
+@contextmanager
+def _new_folder(output: Path) -> Iterator[Path]:
+    """A folder beside `output` that takes its place once it is filled, and is removed if that fails."""
+    temporary = output.resolve().parent / f".{output.resolve().name}.tmp-{os.getpid()}"
     try:
         temporary.mkdir(parents=True)
-        (temporary / INITIAL).write_bytes(files.initial)
-        (temporary / RECURRENT).write_bytes(files.recurrent)
-        (temporary / MANIFEST).write_text(manifest_to_json(manifest))
-        manifest = _with_agreement(manifest, _verify(temporary, network))
-        (temporary / MANIFEST).write_text(manifest_to_json(manifest))
-        card = model_card(manifest, curve=thin(curve, CARD_ROWS), notes=settings.notes, certificate=certificate)
-        (temporary / CARD).write_text(card)
-        if settings.with_state:
-            write_checkpoint_files(
-                temporary / TRAINING_STATE, dataclasses.replace(checkpoint, replay=None, selfplay=None)
-            )
-        if settings.certificate is not None:
-            shutil.copyfile(settings.certificate, temporary / CERTIFICATE)
-        if curve:
-            (temporary / CURVE).write_text("".join(json.dumps(row) + "\n" for row in thin(curve, CURVE_ROWS)))
+        yield temporary
         _publish(temporary, output.resolve())
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return manifest
+
+
+def _write_model(folder: Path, files: ModelBytes, manifest: ModelManifest) -> None:
+    (folder / INITIAL).write_bytes(files.initial)
+    (folder / RECURRENT).write_bytes(files.recurrent)
+    (folder / MANIFEST).write_text(manifest_to_json(manifest))
+
+
+def _model_file(data: bytes) -> ModelFile:
+    return ModelFile(size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def _check_place(output: Path, *, replace: bool) -> None:
@@ -150,8 +191,8 @@ def _manifest(
         playable_sizes=settings.playable_sizes if is_go else (0, 0),
         komi_range=(config.env.komi_low, config.env.komi_high) if is_go else None,
         priority=settings.priority,
-        initial=ModelFile(size=len(files.initial), sha256=hashlib.sha256(files.initial).hexdigest()),
-        recurrent=ModelFile(size=len(files.recurrent), sha256=hashlib.sha256(files.recurrent).hexdigest()),
+        initial=_model_file(files.initial),
+        recurrent=_model_file(files.recurrent),
         created=dt.datetime.now(dt.UTC).date().isoformat(),
         tengen_version=__version__,
         training=training_facts(checkpoint, network),
@@ -212,6 +253,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--with-state", action="store_true", help="add state/, from which `tengen train --start` can go on"
     )
+    parser.add_argument(
+        "--int8", action="store_true", help=f"also make models/NAME{INT8_SUFFIX}, the quantised form, for Go"
+    )
     parser.add_argument("--replace", action="store_true", help="replace the model that is there")
     return parser
 
@@ -250,9 +294,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         notes=_read_notes(arguments.notes),
         certificate=arguments.certificate,
         with_state=arguments.with_state,
+        int8=arguments.int8,
         replace=arguments.replace,
     )
-    manifest = export_model(arguments.checkpoint, arguments.out, settings)
+    manifest, *quantised = export_model(arguments.checkpoint, arguments.out, settings)
     worst = max(manifest.training["agreement"]["largest"].values())
     print(f"wrote {manifest.identity} to {arguments.out}; torch and ONNX Runtime differ by at most {worst:.1e}")
+    for other in quantised:
+        loss = other.training["agreement"]
+        print(
+            f"wrote {other.identity} to {arguments.out}{INT8_SUFFIX}; over {loss['steps']} imagined moves the policy "
+            f"differs by {loss['policy_kl']:.4f} nats, the value by {loss['value_error']:.4f}, and the best move is "
+            f"the same in {loss['best_move']:.1%}; compare their strength before giving it a higher priority"
+        )
     return 0

@@ -77,6 +77,7 @@ def _facts(manifest: ModelManifest) -> Iterable[tuple[str, str]]:
             yield "komi in training", " to ".join(f"{komi:g}" for komi in dict.fromkeys(manifest.komi_range))
         planes = len(PLANES.get(manifest.feature_variant, ()))
         yield "observation", f"{planes} planes, `{manifest.feature_variant}` version {manifest.feature_version}"
+        yield "precision", manifest.precision
     else:
         yield "observation", f"{shape.observation_size} numbers"
     yield "hidden state", f"{shape.hidden_size} {'planes' if shape.kind == 'go' else 'numbers'}, in [0, 1]"
@@ -114,11 +115,27 @@ def _imagination(certificate: Mapping[str, Any]) -> str:
 def _checks(agreement: Mapping[str, Any] | None) -> str:
     if agreement is None:
         return "None recorded."
+    if "policy_kl" in agreement:
+        return _quantization_loss(agreement)
     boards = f" on {_boards(agreement['board_sizes'])}" if agreement["board_sizes"] else ""
     worst = _table((f"`{name}`", f"{difference:.1e}") for name, difference in agreement["largest"].items())
     return (
         f"The largest differences between torch and ONNX Runtime over {agreement['positions']} positions of random "
         f"games{boards}, and four imagined steps from each:\n\n{worst}"
+    )
+
+
+def _quantization_loss(loss: Mapping[str, Any]) -> str:
+    figures = (
+        ("KL(policy of float32, policy of int8), nats", f"{loss['policy_kl']:.4f}"),
+        ("difference of the values, which lie in [-1, 1]", f"{loss['value_error']:.4f}"),
+        ("the largest of these", f"{loss['largest_value_error']:.3f}"),
+        ("the same best move", f"{loss['best_move']:.1%}"),
+    )
+    return (
+        f"Against `{loss['against']}`, its float32 form, over {loss['steps']} imagined moves behind each of "
+        f"{loss['positions']} positions ({loss['games']}); where a position is only looked at, both are the same:\n\n"
+        f"{_table(figures)}"
     )
 
 

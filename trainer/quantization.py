@@ -8,13 +8,14 @@ them adds two products in 16 bits. Ranges come from hidden states along the move
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 from engine.errors import InvalidConfig
 from engine.go.features import encode_actions
 from engine.model.contract import RecurrentOutput
-from engine.model.onnx_evaluator import OnnxEvaluator  # before onnxruntime: it turns the telemetry off
-from onnxruntime import quantization
-from trainer.diagnosis.positions import draw_positions, replay_to
+from engine.model.onnx_evaluator import OnnxEvaluator
+from trainer.checkpoint import Checkpoint, unpack_games
+from trainer.config import TrainConfig
+from trainer.diagnosis.positions import draw_positions, play_games, replay_to
 from trainer.network import GoNetwork
 from trainer.onnx_graph import ModelBytes
 from trainer.record import GameRecord
@@ -35,6 +37,10 @@ STEPS: Final = 5
 """Imagined moves behind each position."""
 CALIBRATION_POSITIONS: Final = 256
 COMPARED_POSITIONS: Final = 500
+RECENT_GAMES: Final = 500
+"""Ranges are taken from the newest so many games that the network learned from."""
+PLAYED_GAMES: Final = 64
+"""Games that are played where none were kept."""
 QUANTISED: Final = ("Conv", "Add", "Relu")
 """Operators that are quantised where they lead to the hidden state."""
 _BATCH: Final = 64
@@ -82,6 +88,35 @@ class QuantizationLoss:
     """Share in which both think the same action best."""
 
 
+def quantize_checkpoint(
+    checkpoint: Checkpoint, files: ModelBytes, *, seed: int = 0
+) -> tuple[ModelBytes, dict[str, Any]]:
+    """The int8 form of `files`, the export of a checkpoint, and its loss as figures for the manifest.
+
+    Ranges come from games that the network learned from, the loss from games held out; where the checkpoint has none,
+    as in the state of a model, both come from games that are played now. Raises `InvalidConfig` unless it learned Go.
+    """
+    network = checkpoint.averaged_network()
+    if not isinstance(network, GoNetwork):
+        raise InvalidConfig(f"the model learned {checkpoint.config.env.id}: only models of Go can be quantised")
+    rng, size = np.random.default_rng(seed), checkpoint.config.env.size
+    learned, held_out = (unpack_games(checkpoint.replay or {}, prefix=part) for part in ("games.", "holdout."))
+    source = "held out of training"
+    if not learned or not held_out:
+        played = _play(checkpoint.config, files, rng)
+        learned, held_out, source = played[::2], played[1::2], "self-play"
+    walk = draw_walk(learned[-RECENT_GAMES:], CALIBRATION_POSITIONS, size=size, rng=rng)
+    quantised = quantize(files, network, walk)
+    loss = measure_loss(files, quantised, draw_walk(held_out, COMPARED_POSITIONS, size=size, rng=rng))
+    return quantised, {"games": source, **dataclasses.asdict(loss)}
+
+
+def _play(config: TrainConfig, files: ModelBytes, rng: np.random.Generator) -> list[GameRecord]:
+    slots = PLAYED_GAMES * (config.search.num_simulations + 1)
+    evaluator = OnnxEvaluator.from_bytes(*files, board_size=config.env.size, num_slots=slots)
+    return play_games(config, evaluator, count=PLAYED_GAMES, rng=rng)
+
+
 def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.Generator) -> Walk:
     """Up to `count` positions of `games`, which must hold one; raises `InvalidConfig`."""
     positions = draw_positions(games, count, rng)
@@ -97,6 +132,8 @@ def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.
 
 def quantize(files: ModelBytes, network: GoNetwork, walk: Walk) -> ModelBytes:
     """The int8 form of `files`, which were exported from `network`; activation ranges are those of `walk`."""
+    from onnxruntime import quantization  # only after the evaluator's module, which turns its telemetry off
+
     model = onnx.load_from_string(files.recurrent)
     with TemporaryDirectory(prefix="tengen-int8-") as folder, _quiet():
         path = Path(folder) / "recurrent.onnx"
@@ -134,8 +171,8 @@ def measure_loss(files: ModelBytes, quantised: ModelBytes, walk: Walk) -> Quanti
     )
 
 
-class _Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
-    """Inputs of recurrent.onnx, as a search of the positions of a walk would meet them."""
+class _Reader:
+    """A `CalibrationDataReader`: inputs of recurrent.onnx, as a search of the positions of a walk would meet them."""
 
     def __init__(self, network: GoNetwork, walk: Walk) -> None:
         self._inputs = _recurrent_inputs(network, walk)

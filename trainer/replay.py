@@ -78,6 +78,17 @@ class ReplayBuffer:
         games = self.games
         return [(games[g], int(f - self._starts[g])) for g, f in zip(game_index, flat, strict=True)]
 
+    def sample_evenly(self, count: int, rng: np.random.Generator) -> list[tuple[GameRecord, int]]:
+        """`count` pairs (game, ply) of the window, drawn with replacement, each position as likely as any other."""
+        starts = np.cumsum([0, *map(len, self.games)])
+        flat = rng.integers(starts[-1], size=count)
+        games = np.searchsorted(starts, flat, side="right") - 1
+        return [(self.games[g], int(f - starts[g])) for g, f in zip(games, flat, strict=True)]
+
+    def reweigh(self) -> None:
+        """Takes note that the surprise of stored positions has changed."""
+        self._cumulative = None
+
     def _index(self) -> None:
         """Rebuilds the flat sampling table: weight 1 - s + s * surprise / mean surprise."""
         share = self._config.surprise_weight

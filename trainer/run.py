@@ -22,6 +22,7 @@ from trainer.config import TrainConfig
 from trainer.learner import Learner, learning_rate
 from trainer.network import NetworkConfig, make_network
 from trainer.rating import rate
+from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
 from trainer.selfplay import num_actions
@@ -59,6 +60,7 @@ class Run:
         """The network of the last rating."""
         if saved is not None:
             self._restore(saved)
+        self._reanalyzer: Reanalyzer | None = None
         self._publisher = Publisher(self.learner.averaged, device=device)
         states, ahead = _actor_states(config, saved)
         self.actors = make_actors(config, self._publish(), states, ahead=ahead, device=device)
@@ -75,6 +77,7 @@ class Run:
         begin, core = time.monotonic(), time.process_time()
         chunk = self._play()
         self.remember(chunk.games)
+        self._reanalyze()
         collected = time.monotonic()
         metrics = self.learn(advance)
         self.iteration += 1
@@ -106,11 +109,28 @@ class Run:
         if self.windows_owed >= self._round_windows:
             return Chunk(games=[])
         if not self.actors.has_begun:
-            self.actors.begin(self._publish())
+            self.actors.begin(self._publish(), self._simulations)
         chunk = self.actors.collect()
         if self.actors.plays_ahead:
-            self.actors.begin(self._publish())
+            self.actors.begin(self._publish(), self._simulations)
         return chunk
+
+    @property
+    def _simulations(self) -> int:
+        """Simulations a move of the next round; see `SelfPlayConfig.first_simulations`."""
+        most = self.config.search.num_simulations
+        first = self.config.selfplay.first_simulations or most
+        return round(first + (most - first) * min(1.0, self.learner.step_count / self.config.learner.total_steps))
+
+    def _reanalyze(self) -> None:
+        """Searches the share of old positions that a round of new ones asks for."""
+        share, plies = self.config.replay.reanalyze_share, self.config.loop.plies_per_iteration
+        if not share or not self.replay.games:
+            return
+        weights = self._publish()
+        if self._reanalyzer is None:
+            self._reanalyzer = Reanalyzer(self.config, weights, device=self._device)
+        self._reanalyzer.refresh(self.replay, weights, positions=round(share * plies), rng=self.learn_rng)
 
     def _rate(self) -> dict[str, float]:
         """The rating that is due at this iteration, if any; the network becomes the next one's reference."""

@@ -77,18 +77,20 @@ class SelfPlay:
         self._komi = np.zeros(self._games, np.float32)
         self._observations, self._infos = self._reset(np.ones(self._games, bool))
 
-    def play(self, plies: int) -> list[GameRecord]:
-        """Makes at least `plies` more positions over all games; returns the games that ended, in order."""
+    def play(self, plies: int, *, simulations: int | None = None) -> list[GameRecord]:
+        """Makes at least `plies` more positions over all games; returns the games that ended, in order.
+
+        `simulations` a move, at most and by default the configuration's.
+        """
         finished: list[GameRecord] = []
         for _ in range(-(-plies // self._games)):
-            finished += self._step()
+            finished += self._step(simulations or self._config.search.num_simulations)
         return finished
 
-    def _step(self) -> list[GameRecord]:
-        """Searches and plays one ply of every game."""
+    def _step(self, most: int) -> list[GameRecord]:
+        """Searches and plays one ply of every game, with `most` simulations where a game is open."""
         infos, config = self._infos, self._config.selfplay
         roots = make_roots(self._config, self._observations, infos)
-        most = self._config.search.num_simulations
         simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
         result = self._search.run(roots, num_simulations=simulations, rng=self._rng)
         self._decided = np.where(np.abs(result.root_value) > config.decided_value, self._decided + 1, 0)

@@ -76,7 +76,9 @@ def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("preset", ["go5", "tictactoe"])
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str) -> None:
     """2 + 2 iterations and 4 iterations end with the same weights, moments, games and generators, bit for bit."""
-    config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4")
+    config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4", "selfplay.first_simulations=2")
+    if preset == "go5":
+        config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4", "replay.reanalyze_share=0.5")
     whole = run_in(tmp_path / "whole", config, 4)
     run_in(tmp_path / "halves", config, 2)
     halves = run_in(tmp_path / "halves", config, 2, resume=True)
@@ -405,6 +407,20 @@ def test_games_teach_another_network_but_weights_must_fit(tmp_path: Path, go_run
     assert larger.learner.step_count == 0
     saved = load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0])
     assert all(torch.equal(v, saved.averaged_weights[k]) for k, v in larger.learner.network.state_dict().items())
+
+
+def test_simulations_grow_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(miniature("tictactoe", "selfplay.first_simulations=2", "learner.total_steps=100"))
+    asked: list[int] = []
+    begin = run.actors.begin
+    monkeypatch.setattr(
+        run.actors, "begin", lambda weights, simulations: (asked.append(simulations), begin(weights, simulations))
+    )
+    for step in (0, 50, 100):
+        run.learner.step_count = step
+        run.windows_owed = 0.0
+        run.iterate()
+    assert asked == [2, 3, 4]
 
 
 def test_a_learner_that_is_behind_catches_up_before_more_games_are_made() -> None:
