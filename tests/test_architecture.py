@@ -40,6 +40,7 @@ THEIRS = {
     "engine": {"numba", "numpy"},
     "engine.go": {"numba", "numpy", "sgfmill"},
     "engine.model.onnx_evaluator": {"numpy", "onnxruntime"},
+    "trainer.quantization": {"numpy", "onnx", "onnxruntime", "torch"},  # behind the other, which turns telemetry off
     "protocol": {"numpy"},
     "protocol.v1": GRPC,
     "protocol.rpc": {"numpy", *GRPC},

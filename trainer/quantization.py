@@ -150,6 +150,7 @@ def quantize(files: ModelBytes, network: GoNetwork, walk: Walk) -> ModelBytes:
         )
         quantised = onnx.load(path)
     quantised.ClearField("metadata_props")
+    quantised.graph.ClearField("value_info")
     return files._replace(recurrent=quantised.SerializeToString(deterministic=True))
 
 

@@ -155,7 +155,8 @@ def _line(folder: ModelFolder, verify: Callable[[ModelFolder], None] | None) -> 
         f"trained on {', '.join(map(str, manifest.trained_sizes)) or 'no size'}" if manifest.playable_sizes[1] else ""
     )
     games = manifest.training.get("games")
-    facts = [manifest.identity, manifest.environment, sizes, f"{games} games" if games is not None else ""]
+    precision = manifest.precision if manifest.precision != "float32" else ""
+    facts = [manifest.identity, manifest.environment, precision, sizes, f"{games} games" if games is not None else ""]
     return "  ".join([*filter(None, facts), *(["verified"] if verify is not None else []), str(folder.path)])
 
 

@@ -18,6 +18,7 @@ from engine.errors import ModelInvalid
 from engine.go.rules import MAX_SIZE, MIN_SIZE
 
 Kind = Literal["go", "vector"]
+Precision = Literal["float32", "int8"]
 
 MANIFEST_FORMAT: Final = 1
 """Version of the fields below; the engine reads only this one."""
@@ -79,6 +80,8 @@ class ModelManifest:
     """Go: smallest and largest board size on which it may be used at all; (0, 0) for vectors."""
     komi_range: tuple[float, float] | None = None
     """Go: smallest and largest komi of its training games."""
+    precision: Precision = "float32"
+    """Of the arithmetic of recurrent.onnx; "int8": a quantised form. Inputs and outputs are float32 in any case."""
     priority: int = 0
     """Of several models that suit a board size, the one with the highest priority is the default."""
     initial: ModelFile
@@ -156,6 +159,7 @@ def _manifest(reader: _Reader) -> ModelManifest:
         trained_sizes=_trained_sizes(reader) if is_go else (),
         playable_sizes=_playable_sizes(reader) if is_go else (0, 0),
         komi_range=_komi_range(reader),
+        precision=_precision(reader),
         priority=reader.integer("priority", default=0),
         initial=_file(reader.object("initial")),
         recurrent=_file(reader.object("recurrent")),
@@ -177,6 +181,13 @@ def _shape(reader: _Reader) -> ModelShape:
         has_reward=reader.boolean("has_reward"),
         has_ownership=reader.boolean("has_ownership"),
     )
+
+
+def _precision(reader: _Reader) -> Precision:
+    precision = reader.text("precision", default="float32")
+    if precision not in ("float32", "int8"):
+        raise _Wrong(f"precision {precision!r} is neither 'float32' nor 'int8'")
+    return "int8" if precision == "int8" else "float32"
 
 
 def _file(reader: _Reader) -> ModelFile:

@@ -16,7 +16,7 @@ from engine.go.batch import GoBatch
 from engine.model.catalog import Catalog
 from engine.model.folder import load_model, read_folder
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer import export
+from trainer import export, quantization
 from trainer.agreement import TOLERANCE, check_agreement, random_games
 from trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from trainer.config import load_config
@@ -195,11 +195,11 @@ class TestRefusals:
 
 def test_replacing_a_model(tmp_path: Path) -> None:
     run, output = write_run(tmp_path), tmp_path / "models" / "one"
-    first = export_model(run, output)
+    (first,) = export_model(run, output)
     with pytest.raises(InvalidConfig, match="--replace"):
         export_model(run, output)
     write_run(tmp_path, names=("step-1", "step-2"))
-    second = export_model(run, output, ExportSettings(replace=True))
+    (second,) = export_model(run, output, ExportSettings(replace=True))
     assert second.digest != first.digest
     assert load_model(read_folder(output)).manifest.digest == second.digest
     assert [path.name for path in output.parent.iterdir()] == ["one"]
@@ -256,3 +256,67 @@ def test_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (manifest.trained_sizes, manifest.playable_sizes, manifest.priority) == ((5, 9), (5, 9), 3)
     with pytest.raises(SystemExit):
         export.main([*arguments, "--playable", "1-99"])
+
+
+@pytest.fixture(scope="module")
+def models(run: Path) -> Path:
+    """A model and its quantised form."""
+    root = run / "quantised"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantization, "PLAYED_GAMES", 4)
+        export_model(run, root / "small-go", ExportSettings(int8=True, priority=3))
+    return root
+
+
+class TestInt8:
+    def test_a_second_folder(self, models: Path) -> None:
+        assert sorted(path.name for path in models.iterdir()) == ["small-go", "small-go-int8"]
+        exact, quantised = (read_folder(models / name).manifest for name in ("small-go", "small-go-int8"))
+        assert (exact.name, exact.precision) == ("small-go", "float32")
+        assert (quantised.name, quantised.precision) == ("small-go-int8", "int8")
+        assert quantised.initial == exact.initial
+        assert quantised.recurrent != exact.recurrent
+        agreement = quantised.training["agreement"]
+        assert agreement["against"] == exact.identity
+        assert agreement["games"] == "self-play"
+        assert 0.0 <= agreement["policy_kl"] < 0.1
+
+    def test_float32_stays_the_default(self, models: Path) -> None:
+        assert Catalog([models]).find(board_size=9).manifest.name == "small-go"
+
+    def test_it_is_loaded_and_evaluates(self, models: Path) -> None:
+        evaluator = OnnxEvaluator(Catalog([models]).load("small-go-int8"), board_size=9, num_slots=2)
+        evaluator.initial(GoBatch(num_games=1, size=9).observe(), np.zeros(1, np.int32))
+        output = evaluator.recurrent(
+            np.zeros(1, np.int32), np.full(1, 40, np.int32), np.ones(1, np.int8), np.ones(1, np.int32)
+        )
+        assert output.policy_logits.shape == (1, 82)
+
+    def test_card(self, models: Path) -> None:
+        card = (models / "small-go-int8" / "README.md").read_text()
+        for fact in (
+            "| precision | int8 |",
+            "KL(policy of float32, policy of int8)",
+            "(self-play)",
+            "--model small-go-int8",
+        ):
+            assert fact in card
+        assert "| precision | float32 |" in (models / "small-go" / "README.md").read_text()
+
+    def test_a_place_that_is_taken_is_refused_before_anything_is_written(self, run: Path, tmp_path: Path) -> None:
+        (tmp_path / "one-int8").mkdir()
+        with pytest.raises(InvalidConfig, match="one-int8 exists and is no model folder"):
+            export_model(run, tmp_path / "one", ExportSettings(int8=True))
+        assert [path.name for path in tmp_path.iterdir()] == ["one-int8"]
+
+    def test_names_leave_room_for_the_ending(self, run: Path, tmp_path: Path) -> None:
+        with pytest.raises(InvalidConfig, match="does not match"):
+            export_model(run, tmp_path / "one", ExportSettings(name="x" * 62, int8=True))
+
+    def test_command_line(self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(quantization, "PLAYED_GAMES", 4)
+            assert export.main([str(run), "--out", str(tmp_path / "two"), "--int8"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 2
+        assert lines[1].startswith("wrote two-int8@")

@@ -76,6 +76,7 @@ def test_vector_model_round_trip() -> None:
         ("initial.sha256", "A" * 64, "is not 64 hexadecimal"),
         ("recurrent.size", -1, "recurrent.size -1 is out of range"),
         ("recurrent", ABSENT, "recurrent is missing"),
+        ("precision", "float16", "precision 'float16' is neither 'float32' nor 'int8'"),
         ("training", "much", "training is"),
     ],
 )
@@ -93,7 +94,7 @@ def test_what_is_no_manifest(text: str | bytes) -> None:
         manifest_from_json(text)
 
 
-@pytest.mark.parametrize("key", ["priority", "created", "tengen_version", "training", "komi_range"])
+@pytest.mark.parametrize("key", ["precision", "priority", "created", "tengen_version", "training", "komi_range"])
 def test_optional_fields(key: str) -> None:
     manifest_from_json(changed(key, ABSENT))
 
