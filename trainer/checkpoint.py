@@ -1,8 +1,9 @@
 """Checkpoints of a run: a folder each, written whole or not at all, read newest first.
 
 A checkpoint holds weights.safetensors (network and averaged weights), optimizer.safetensors, selfplay.safetensors
-(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests). Resuming needs
-only the weights; what else is missing starts afresh. No pickle anywhere.
+(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests); long games in
+progress and replay go on in selfplay-1.safetensors and so on. Resuming needs only the weights; what else is missing
+starts afresh. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 import safetensors.torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -27,13 +27,14 @@ from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenErro
 from trainer.config import TrainConfig, config_from_dict, config_to_dict
 from trainer.network import Network, make_network
 from trainer.record import GameRecord
+from trainer.shards import read_shards, shard_names, write_shards
 
 CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints in the run's own."""
 STATE = "state.json"
-WEIGHTS, OPTIMIZER, SELFPLAY, REPLAY = (
-    f"{part}.safetensors" for part in ("weights", "optimizer", "selfplay", "replay")
-)
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
+SELFPLAY, REPLAY = "selfplay", "replay"
+"""Stems of `trainer.shards`."""
 TEMPORARY = ".tmp"
 KEPT = 3
 """Whole checkpoints kept in a run's folder."""
@@ -106,7 +107,7 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
         safetensors.torch.save_file(_contiguous(moments), folder / OPTIMIZER)
     for part, arrays in ((REPLAY, checkpoint.replay), (SELFPLAY, checkpoint.selfplay)):
         if arrays:
-            safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / part)
+            write_shards(folder, part, arrays)
     files = sorted(p.name for p in folder.iterdir())
     state = {
         "format": FORMAT,
@@ -134,7 +135,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         learner = safetensors.torch.load_file(path / WEIGHTS)
         if (path / OPTIMIZER).is_file():
             learner |= safetensors.torch.load_file(path / OPTIMIZER)
-        replay, selfplay = (_load_arrays(path / part) for part in (REPLAY, SELFPLAY))
+        replay, selfplay = (read_shards(path, shard_names(part, list(state["sha256"]))) for part in (REPLAY, SELFPLAY))
     except (OSError, SafetensorError, InvalidConfig) as error:
         raise ModelInvalid(f"{path} is damaged: {error}") from error
     return Checkpoint(config=config, learner=learner, progress=state["progress"], replay=replay, selfplay=selfplay)
@@ -235,10 +236,6 @@ def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32]) -> list[
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-
-
-def _load_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
-    return safetensors.numpy.load_file(path) if path.is_file() else None
 
 
 def _state_digest(state: dict[str, Any]) -> str:
