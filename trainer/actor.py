@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.model.contract import Evaluator
@@ -57,7 +58,12 @@ def make_evaluator(weights: Weights, config: TrainConfig, *, device: str) -> Eva
         return OnnxEvaluator.from_bytes(*weights, board_size=size, num_slots=slots, threads=config.loop.threads)
     from trainer.torch_evaluator import TorchEvaluator
 
-    evaluator = TorchEvaluator(make_network(config.network), num_slots=slots, device=device)
+    evaluator = TorchEvaluator(
+        make_network(config.network),
+        num_slots=slots,
+        device=device,
+        precision=getattr(torch, config.learner.precision),
+    )
     load_weights(evaluator, weights)
     return evaluator
 

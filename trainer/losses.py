@@ -41,8 +41,7 @@ def compute_losses(
     with torch.autocast(windows.observation.device.type, precision) if is_coarse else nullcontext():
         states, rewards = unroll(network, windows)
         consistency = _consistency(network, windows, states) if windows.future_steps else None
-    every = torch.cat(states).float().contiguous()
-    output = network.predict(every) if network.config.kind == "vector" else network.heads(every, None, auxiliary=True)  # type: ignore[operator]
+    output = network.predict(torch.cat(states).float().contiguous(), auxiliary=True)
     batch, steps = len(windows.observation), len(states) - 1
     step_weight = torch.full((steps + 1, 1), 1.0 / steps)
     step_weight[0] = 1.0

@@ -235,15 +235,20 @@ class GoNetwork(nn.Module):
         x = hidden + masked(self.dynamics_hidden(hidden) + self.dynamics_action(action_planes), mask)
         return scale_hidden(self.dynamics(x, mask), mask)
 
+    def predict(self, hidden: Tensor, *, mask: Tensor | None = None, auxiliary: bool = False) -> NetworkOutput:
+        """The heads of hidden states: policy and value, and the `auxiliary` ones on demand."""
+        output: NetworkOutput = self.heads(hidden, mask, auxiliary=auxiliary)
+        return output
+
     def initial(self, observation: Tensor, *, mask: Tensor | None = None, auxiliary: bool = False) -> NetworkOutput:
         """`initial_inference`; `mask` [B, 1, H, W] is needed only where boards are padded to a common size."""
-        return self.heads(self.represent(observation, mask), mask, auxiliary=auxiliary)
+        return self.predict(self.represent(observation, mask), mask=mask, auxiliary=auxiliary)
 
     def recurrent(
         self, hidden: Tensor, action_planes: Tensor, *, mask: Tensor | None = None, auxiliary: bool = False
     ) -> NetworkOutput:
         """`recurrent_inference`: one imagined step."""
-        return self.heads(self.imagine(hidden, action_planes, mask), mask, auxiliary=auxiliary)
+        return self.predict(self.imagine(hidden, action_planes, mask), mask=mask, auxiliary=auxiliary)
 
 
 def perceptron(*widths: int, out_gain: float = 1.0) -> nn.Sequential:
@@ -284,8 +289,8 @@ class VectorNetwork(nn.Module):
         """Hidden state after one-hot actions [B, A]."""
         return torch.tanh(hidden + self.dynamics(torch.cat([hidden, action_planes], 1)))
 
-    def predict(self, hidden: Tensor) -> NetworkOutput:
-        """Policy and value of hidden states."""
+    def predict(self, hidden: Tensor, *, mask: Tensor | None = None, auxiliary: bool = False) -> NetworkOutput:
+        """Policy and value of hidden states; there are no auxiliary heads."""
         return NetworkOutput(hidden, self.policy(hidden), self.value(hidden))
 
     def initial(self, observation: Tensor, *, mask: Tensor | None = None, auxiliary: bool = False) -> NetworkOutput:

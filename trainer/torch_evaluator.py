@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,15 @@ from trainer.network import ACTION_PLANES, GoNetwork, Network
 class TorchEvaluator:
     """A copy of one network and a pool of hidden states; a Go evaluator serves the board size of its first call."""
 
-    def __init__(self, network: Network, *, num_slots: int, device: str = "cpu") -> None:
-        """Copies `network` to `device`; later changes to it show only after `load`."""
+    def __init__(
+        self, network: Network, *, num_slots: int, device: str = "cpu", precision: torch.dtype = torch.float32
+    ) -> None:
+        """Copies `network` to `device`; later changes to it show only after `load`.
+
+        Representation, dynamics and hidden states are of `precision`, the heads of float32.
+        """
         self.num_slots = num_slots
+        self._precision = precision
         self._device = torch.device(device)
         self._network = copy.deepcopy(network).to(self._device).eval().requires_grad_(False)
         self._is_go = isinstance(network, GoNetwork)
@@ -44,7 +51,9 @@ class TorchEvaluator:
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`. Raises `InvalidInput` for a board size other than the first call's."""
         batch = torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)).to(self._device)
-        output = self._network.initial(batch, auxiliary=self._is_go)
+        with self._coarse():
+            hidden = self._network.represent(batch)
+        output = self._network.predict(hidden.float(), auxiliary=self._is_go)
         self._store(slots, output.hidden)
         value = self._network.config.value.decode(output.value_logits)
         columns = [output.policy_logits, value[:, None]]
@@ -80,22 +89,32 @@ class TorchEvaluator:
             planes = encode_actions(indices[1], indices[2], size=hidden.shape[-1])
         else:
             planes = F.one_hot(indices[1], config.num_actions).float()
-        output = self._network.recurrent(hidden, planes)
+        with self._coarse():
+            imagined = self._network.imagine(hidden, planes)
+        output = self._network.predict(imagined.float())
         self._store(child_slots, output.hidden)
         columns = [output.policy_logits, config.value.decode(output.value_logits)[:, None]]
-        if output.reward_logits is None or config.reward is None:
+        if config.reward is None:
             policy, values = self._fetch(output.hidden, columns)
             return RecurrentOutput(policy_logits=policy, value=values[:, 0], reward=np.zeros_like(values[:, 0]))
-        reward = config.reward.decode(output.reward_logits)
+        logits = self._network.reward(torch.cat([hidden, planes], 1).float())  # type: ignore[operator,union-attr]
+        reward = config.reward.decode(logits)
         policy, values, rewards = self._fetch(output.hidden, [*columns, reward[:, None]])
         return RecurrentOutput(policy_logits=policy, value=values[:, 0], reward=rewards[:, 0])
 
+    def _coarse(self) -> AbstractContextManager[object]:
+        """What is computed inside is computed in the evaluator's precision."""
+        if self._precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(self._device.type, self._precision)
+
     def _store(self, slots: NDArray[np.int32], hidden: Tensor) -> None:
         if self._pool is None:
-            self._pool = torch.zeros((self.num_slots, *hidden.shape[1:]), device=self._device)
+            shape = (self.num_slots, *hidden.shape[1:])
+            self._pool = torch.zeros(shape, device=self._device, dtype=self._precision)
         if self._pool.shape[1:] != hidden.shape[1:]:
             raise InvalidInput(f"hidden state {list(hidden.shape[1:])}, the pool has {list(self._pool.shape[1:])}")
-        self._pool[torch.from_numpy(slots.astype(np.int64)).to(self._device)] = hidden
+        self._pool[torch.from_numpy(slots.astype(np.int64)).to(self._device)] = hidden.to(self._precision)
 
     @staticmethod
     def _fetch(hidden: Tensor, columns: list[Tensor]) -> list[NDArray[Any]]:

@@ -89,3 +89,23 @@ def test_recurrent_before_initial_and_another_board_size() -> None:
     evaluator.initial(GoBatch(num_games=1, size=SIZE).observe(), slots(0))
     with pytest.raises(InvalidInput, match=r"\[8, 7, 7\], the pool has \[8, 5, 5\]"):
         evaluator.initial(GoBatch(num_games=1, size=7).observe(), slots(0))
+
+
+@pytest.mark.parametrize("config", [GO, CARTPOLE], ids=["go", "cartpole"])
+def test_bfloat16_says_nearly_the_same(config: NetworkConfig) -> None:
+    torch.manual_seed(0)
+    network = make_network(config)
+    observations = (
+        GoBatch(num_games=2, size=SIZE).observe() if config.kind == "go" else np.ones((2, 4), dtype=np.float32)
+    )
+    exact = TorchEvaluator(network, num_slots=4)
+    coarse = TorchEvaluator(network, num_slots=4, precision=torch.bfloat16)
+    walks = []
+    for evaluator in (exact, coarse):
+        root = evaluator.initial(observations, slots(0, 1))
+        step = evaluator.recurrent(slots(0, 1), slots(1, 0), np.array([1, -1], np.int8), slots(2, 3))
+        walks.append([root.policy_logits, root.value, step.policy_logits, step.value, step.reward])
+    for one, other in zip(*walks, strict=True):
+        assert other.dtype == np.float32
+        np.testing.assert_allclose(one, other, atol=0.05)
+    assert not np.array_equal(walks[0][2], walks[1][2])
