@@ -32,7 +32,7 @@ class ActorState:
     rng: dict[str, Any]
     """State of its random stream, as JSON values."""
     games: dict[str, NDArray[Any]] | None = None
-    """Its games in progress, `SelfPlay.state()`; None: it begins new ones."""
+    """Its games in progress: `SelfPlay.state()` of every board; what is missing begins anew."""
 
 
 class Publisher:
@@ -76,25 +76,47 @@ def load_weights(evaluator: Evaluator, weights: Weights) -> None:
         evaluator.load_arrays(weights)  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a round of self-play is to be."""
+
+    weights: Weights
+    """The network."""
+    plies: tuple[int, ...]
+    """Positions to make at least, on each of `TrainConfig.boards`."""
+    simulations: int
+    """Simulations a move, at most."""
+
+
 class Actor:
-    """Games in step, played with the weights that came last."""
+    """Games in step on every board of a configuration, played with the weights that came last."""
 
     def __init__(self, config: TrainConfig, weights: Weights, state: ActorState, *, device: str) -> None:
         """Raises `InvalidConfig` where the network or the search of `config` do not fit its environment."""
-        self._evaluator = make_evaluator(weights, config, device=device)
         self._rng = np.random.default_rng()
         self._rng.bit_generator.state = state.rng
-        env = make_env(config, num_envs=config.selfplay.num_games)
-        self._selfplay = SelfPlay(config, env, self._evaluator, self._rng)
-        if state.games is not None:
-            self._selfplay.load_state(state.games)
+        self._boards: list[tuple[str, Evaluator, SelfPlay]] = []
+        for board in config.boards:
+            evaluator = make_evaluator(weights, board, device=device)
+            selfplay = SelfPlay(board, make_env(board, num_envs=board.selfplay.num_games), evaluator, self._rng)
+            self._boards.append((f"{board.env.size}/", evaluator, selfplay))
+        for name, _, selfplay in self._boards:
+            games = {k.removeprefix(name): v for k, v in (state.games or {}).items() if k.startswith(name)}
+            if games:
+                selfplay.load_state(games)
+        if state.games:
             self._rng.bit_generator.state = state.rng  # the games that it would have begun drew from it
 
-    def play(self, weights: Weights, plies: int, simulations: int) -> list[GameRecord]:
-        """Makes at least `plies` more positions with `weights`; returns the games that ended."""
-        load_weights(self._evaluator, weights)
-        return self._selfplay.play(plies, simulations=simulations)
+    def play(self, order: Order) -> list[GameRecord]:
+        """Makes the positions that `order` asks for; returns the games that ended."""
+        ended: list[GameRecord] = []
+        for (_, evaluator, selfplay), plies in zip(self._boards, order.plies, strict=True):
+            if plies:
+                load_weights(evaluator, order.weights)
+                ended += selfplay.play(plies, simulations=order.simulations)
+        return ended
 
     def state(self) -> ActorState:
         """Everything that changes as it plays."""
-        return ActorState(rng=dict(self._rng.bit_generator.state), games=self._selfplay.state())
+        games = {name + k: v for name, _, selfplay in self._boards for k, v in (selfplay.state() or {}).items()}
+        return ActorState(rng=dict(self._rng.bit_generator.state), games=games or None)

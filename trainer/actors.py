@@ -7,6 +7,7 @@ round older, and the games are the same whatever the speed of either side.
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import signal
 import time
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 from engine.errors import TengenError
-from trainer.actor import Actor, ActorState, Weights
+from trainer.actor import Actor, ActorState, Order, Weights
 from trainer.config import TrainConfig
 from trainer.record import GameRecord
 
@@ -48,8 +49,8 @@ class Actors(Protocol):
     has_begun: bool
     """Whether `collect` is due."""
 
-    def begin(self, weights: Weights, simulations: int) -> None:
-        """The next round is played with `weights` and `simulations` a move."""
+    def begin(self, order: Order) -> None:
+        """The next round is `order`, of all actors together."""
         ...
 
     def collect(self) -> Chunk:
@@ -87,23 +88,22 @@ class LocalActors:
 
     def __init__(self, config: TrainConfig, weights: Weights, state: ActorState, *, device: str) -> None:
         self._actor = Actor(config, weights, state, device=device)
-        self._plies = config.loop.plies_per_iteration
-        self._order: tuple[Weights, int, int] | None = None
+        self._order: Order | None = None
 
     @property
     def has_begun(self) -> bool:
         """See `Actors`."""
         return self._order is not None
 
-    def begin(self, weights: Weights, simulations: int) -> None:
+    def begin(self, order: Order) -> None:
         """See `Actors`."""
-        self._order = weights, self._plies, simulations
+        self._order = order
 
     def collect(self) -> Chunk:
         """See `Actors`."""
         assert self._order is not None
         start = time.monotonic()
-        games = self._actor.play(*self._order)
+        games = self._actor.play(self._order)
         self._order = None
         return Chunk(games=games, seconds=time.monotonic() - start)
 
@@ -123,7 +123,6 @@ class ProcessActors:
     def __init__(
         self, config: TrainConfig, weights: Weights, states: list[ActorState], *, ahead: Chunk | None, device: str
     ) -> None:
-        self._plies = -(-config.loop.plies_per_iteration // len(states))
         self._ahead = ahead
         self._is_playing = False
         context = multiprocessing.get_context("spawn")
@@ -144,10 +143,12 @@ class ProcessActors:
         """See `Actors`."""
         return self._is_playing or self._ahead is not None
 
-    def begin(self, weights: Weights, simulations: int) -> None:
+    def begin(self, order: Order) -> None:
         """See `Actors`."""
-        for index in range(len(self._pipes)):
-            self._send(index, (weights, self._plies, simulations))
+        count = len(self._pipes)
+        part = dataclasses.replace(order, plies=tuple(-(-plies // count) for plies in order.plies))
+        for index in range(count):
+            self._send(index, part)
         self._is_playing = True
 
     def collect(self) -> Chunk:
@@ -207,8 +208,8 @@ class ProcessActors:
 def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: ActorState, device: str) -> None:
     """The main function of an actor's process: answers until the learner hangs up.
 
-    (weights, plies, simulations) asks for a `Chunk`, None for an `ActorState`; a `TengenError` is sent instead of an
-    answer and is the last thing that is sent.
+    An `Order` asks for a `Chunk`, None for an `ActorState`; a `TengenError` that is sent instead of an answer is the
+    last thing that is sent.
     """
     torch.set_num_threads(config.loop.threads)
     try:
@@ -219,7 +220,7 @@ def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: Actor
                 pipe.send(actor.state())
                 continue
             wall, core = time.monotonic(), time.process_time()
-            games = actor.play(*request)
+            games = actor.play(request)
             pipe.send(Chunk(games=games, seconds=time.monotonic() - wall, core_s=time.process_time() - core))
     except (EOFError, OSError):  # the learner has gone
         return

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import safetensors.torch
@@ -64,6 +64,11 @@ class Checkpoint:
         """State dict of the averaged network."""
         prefix = "averaged."
         return {k.removeprefix(prefix): v for k, v in self.learner.items() if k.startswith(prefix)}
+
+    def games(self, part: Literal["games", "holdout"]) -> list[GameRecord]:
+        """The window's games, or the held-out ones, on boards of `config.env.size`; none where they were not kept."""
+        size = self.config.env.size if self.config.is_go else 0
+        return [game for game in unpack_games(self.replay or {}, prefix=f"{part}.") if game.size == size]
 
     def averaged_network(self) -> Network:
         """The network to play with and to export; raises `ModelInvalid` if the weights are not those of its shape."""
@@ -200,6 +205,7 @@ def pack_games(games: Iterable[GameRecord], *, prefix: str) -> dict[str, NDArray
     if not games:
         return {}
     packed: dict[str, NDArray[Any]] = {f"{prefix}length": np.array([len(g) for g in games], np.int32)}
+    packed[f"{prefix}size"] = np.array([g.size for g in games], np.int32)
     for name in _SCALARS:
         packed[prefix + name] = np.array([getattr(g, name) for g in games], np.float64)
     for name in GameRecord.__dataclass_fields__:
@@ -214,8 +220,9 @@ def unpack_games(packed: dict[str, NDArray[Any]], *, prefix: str) -> list[GameRe
     if not arrays:
         return []
     lengths = arrays.pop("length")
+    areas = arrays.pop("size", np.zeros(0, np.int32)) ** 2
     scalars = {name: arrays.pop(name) for name in _SCALARS}
-    pieces = {name: _split(name, values, lengths) for name, values in arrays.items()}
+    pieces = {name: _split(name, values, lengths, areas) for name, values in arrays.items()}
     return [
         GameRecord(
             **{name: float(values[i]) for name, values in scalars.items()},
@@ -225,11 +232,11 @@ def unpack_games(packed: dict[str, NDArray[Any]], *, prefix: str) -> list[GameRe
     ]
 
 
-def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32]) -> list[NDArray[Any]]:
-    """One piece per game: T rows, T + 1 of observations, an equal share of ownership."""
-    if name == "ownership":
-        return [piece.copy() for piece in values.reshape(len(lengths), -1)]
+def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32], areas: NDArray[np.int32]) -> list[NDArray[Any]]:
+    """One piece per game: T rows, T + 1 of observations, the points of the board of ownership."""
     rows = lengths + 1 if name == "observations" else lengths
+    if name == "ownership":  # format 2 did not know the sizes, and had games of one
+        rows = areas if len(areas) else np.full(len(lengths), len(values) // len(lengths))
     # Copies: as a view, the last game to leave the window would keep all of them in memory.
     return [piece.copy() for piece in np.split(values, np.cumsum(rows)[:-1])]
 

@@ -30,6 +30,28 @@ KOMI_STEP = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoardConfig:
+    """A smaller board that is learned besides; Go only. Its share of the positions changes evenly with the run."""
+
+    size: Annotated[int, Meta(ge=MIN_SIZE, le=MAX_SIZE)]
+    """Board size."""
+    komi_low: float
+    """See `EnvConfig.komi_low`."""
+    komi_high: float
+    """See `EnvConfig.komi_low`."""
+    first_share: Share = 0.3
+    """Share of the positions at the start of the run."""
+    last_share: Share = 0.1
+    """Share of the positions from `until` on."""
+    until: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
+    """The part of the run, by optimiser steps, after which the share stays as it is."""
+
+    def share(self, progress: float) -> float:
+        """Share of the positions at `progress` of the run, in [0, 1]."""
+        return self.first_share + (self.last_share - self.first_share) * min(1.0, progress / self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvConfig:
     """The game that is learned."""
 
@@ -41,6 +63,8 @@ class EnvConfig:
     """Go: komi of each game is one of the half and whole points from `komi_low` to `komi_high`, evenly drawn."""
     komi_high: float = 7.0
     """See `komi_low`."""
+    smaller: tuple[BoardConfig, ...] = ()
+    """Go: boards that are learned besides; what they leave of the positions is played on boards of `size`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,17 +207,25 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raises `InvalidConfig` for settings that contradict each other."""
-        low, high = self.env.komi_low, self.env.komi_high
-        if not math.ceil(low / KOMI_STEP) <= math.floor(high / KOMI_STEP):
-            raise InvalidConfig(f"no komi in steps of {KOMI_STEP} from env.komi_low = {low} to env.komi_high = {high}")
-        if self.is_go and max(-low, high) > 2 * self.env.size**2:
-            raise InvalidConfig(f"komi from {low} to {high} is beyond twice the area of the board")
+        for board in (self.env, *self.env.smaller):
+            low, high = board.komi_low, board.komi_high
+            if not math.ceil(low / KOMI_STEP) <= math.floor(high / KOMI_STEP):
+                raise InvalidConfig(f"no komi in steps of {KOMI_STEP} from komi_low = {low} to komi_high = {high}")
+            if self.is_go and max(-low, high) > 2 * board.size**2:
+                raise InvalidConfig(f"komi from {low} to {high} is beyond twice the area of the board")
+        sizes = [board.size for board in self.env.smaller]
+        if sizes and not self.is_go:
+            raise InvalidConfig("env.smaller is for Go")
+        if len({*sizes, self.env.size}) <= len(sizes) or max(sizes, default=0) > self.env.size:
+            raise InvalidConfig(f"env.smaller has sizes {sizes}: expected different ones below {self.env.size}")
+        if any(sum(board.share(at) for board in self.env.smaller) > 1 for at in _turns(self.env.smaller)):
+            raise InvalidConfig("the shares of env.smaller add up to more than 1")
         if self.replay.holdout_every == 1:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
         if self.is_go and self.network.reward is not None:
             raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
-        if self.replay.reanalyze_share and not self.is_go:
-            raise InvalidConfig("replay.reanalyze_share is for Go: other games cannot be set to an old position")
+        if self.replay.reanalyze_share and (not self.is_go or self.env.smaller):
+            raise InvalidConfig("replay.reanalyze_share is for Go on one board size")
         if self.selfplay.first_simulations > self.search.num_simulations:
             raise InvalidConfig("selfplay.first_simulations is more than search.num_simulations, to which it grows")
         if (self.learner.value_target == "n_step") != (self.network.reward is not None):
@@ -206,6 +238,32 @@ class TrainConfig:
     def is_go(self) -> bool:
         """Whether the game is Go, with boards, ownership and scores."""
         return self.network.kind == "go"
+
+    @property
+    def num_actions(self) -> int:
+        """Actions of the game, on the board of `env.size`."""
+        return self.env.size**2 + 1 if self.is_go else self.network.num_actions
+
+    @property
+    def boards(self) -> tuple[TrainConfig, ...]:
+        """A configuration of one board each, that of `env.size` first."""
+        alone = dataclasses.replace(self.env, smaller=())
+        envs = [alone]
+        for board in self.env.smaller:
+            komi = {"komi_low": board.komi_low, "komi_high": board.komi_high}
+            envs.append(dataclasses.replace(alone, size=board.size, **komi))
+        return tuple(dataclasses.replace(self, env=env) for env in envs)
+
+    def plies(self, progress: float) -> tuple[int, ...]:
+        """Positions of a round on each of `boards`, at `progress` of the run, in [0, 1]."""
+        total = self.loop.plies_per_iteration
+        smaller = [round(total * board.share(progress)) for board in self.env.smaller]
+        return (max(0, total - sum(smaller)), *smaller)
+
+
+def _turns(boards: tuple[BoardConfig, ...]) -> list[float]:
+    """The points of a run between which shares change evenly."""
+    return [0.0, 1.0, *(board.until for board in boards)]
 
 
 def load_config(preset: str | Path, overrides: list[str] | None = None) -> TrainConfig:
@@ -263,7 +321,8 @@ def _check_keys(data: dict[str, Any], kind: type, *, prefix: str) -> None:
     for key, value in data.items():
         if key not in hints:
             raise InvalidConfig(f"unknown setting {prefix + key!r}; known here: {', '.join(hints)}")
-        alternatives = [hints[key], *get_args(hints[key])]  # X, or X | None
+        alternatives = [hints[key], *get_args(hints[key])]  # X, X | None, or tuple[X, ...]
         parts = [alternative for alternative in alternatives if dataclasses.is_dataclass(alternative)]
-        if isinstance(value, dict) and parts:
-            _check_keys(value, parts[0], prefix=f"{prefix}{key}.")
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, dict) and parts:
+                _check_keys(item, parts[0], prefix=f"{prefix}{key}.")

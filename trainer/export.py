@@ -187,7 +187,7 @@ def _manifest(
         environment=config.env.id,
         feature_variant=feature_variant(shape.observation_size) if is_go else "",
         feature_version=FEATURE_VERSION if is_go else 0,
-        trained_sizes=(settings.trained_sizes or (config.env.size,)) if is_go else (),
+        trained_sizes=(settings.trained_sizes or tuple(sorted(b.env.size for b in config.boards))) if is_go else (),
         playable_sizes=settings.playable_sizes if is_go else (0, 0),
         komi_range=(config.env.komi_low, config.env.komi_high) if is_go else None,
         priority=settings.priority,

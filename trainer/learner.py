@@ -45,22 +45,23 @@ class Learner:
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
 
-    def step(self, windows: Windows) -> dict[str, float]:
-        """One optimiser step; returns the weighted loss terms, their sum and the gradient norm.
+    def step(self, *parts: Windows) -> dict[str, float]:
+        """One optimiser step on a batch, given in parts of one board size each; returns the weighted loss terms, their
+        sum and the gradient norm.
 
         Raises `EvaluationError` when the loss or its gradient is not finite; weights are then unchanged.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step_count, self.config)
-        losses = compute_losses(
-            self.network, windows.to(self._device), self.config, precision=getattr(torch, self.config.precision)
-        )
-        total: Tensor = torch.stack(list(losses.values())).sum()
-        figures = {name: float(loss.detach()) for name, loss in losses.items()} | {"total": float(total.detach())}
+        self.optimizer.zero_grad(set_to_none=True)
+        batch = sum(len(part.observation) for part in parts)
+        figures: dict[str, float] = {}
+        for part in parts:
+            share = len(part.observation) / batch
+            for name, value in self._add_gradient(part, share).items():
+                figures[name] = figures.get(name, 0.0) + value
         if not math.isfinite(figures["total"]):
             raise EvaluationError(f"the loss is not finite at step {self.step_count}: {figures}")
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm))
         if not math.isfinite(norm):
             raise EvaluationError(f"the gradient is not finite at step {self.step_count}: {figures}")
@@ -68,6 +69,14 @@ class Learner:
         self.step_count += 1
         self._average()
         return figures | {"grad_norm": norm}
+
+    def _add_gradient(self, windows: Windows, share: float) -> dict[str, float]:
+        """Adds the gradient of `share` times the losses of `windows`; returns these products and their sum."""
+        precision = getattr(torch, self.config.precision)
+        losses = compute_losses(self.network, windows.to(self._device), self.config, precision=precision)
+        total: Tensor = share * torch.stack(list(losses.values())).sum()
+        total.backward()
+        return {name: share * float(loss.detach()) for name, loss in losses.items()} | {"total": float(total.detach())}
 
     @torch.no_grad()
     def _average(self) -> None:

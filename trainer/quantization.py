@@ -26,7 +26,7 @@ from engine.errors import InvalidConfig
 from engine.go.features import encode_actions
 from engine.model.contract import RecurrentOutput
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer.checkpoint import Checkpoint, unpack_games
+from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.diagnosis.positions import draw_positions, play_games, replay_to
 from trainer.network import GoNetwork
@@ -100,7 +100,7 @@ def quantize_checkpoint(
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"the model learned {checkpoint.config.env.id}: only models of Go can be quantised")
     rng, size = np.random.default_rng(seed), checkpoint.config.env.size
-    learned, held_out = (unpack_games(checkpoint.replay or {}, prefix=part) for part in ("games.", "holdout."))
+    learned, held_out = checkpoint.games("games"), checkpoint.games("holdout")
     source = "held out of training"
     if not learned or not held_out:
         played = _play(checkpoint.config, files, rng)
@@ -132,7 +132,7 @@ def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.
 
 def quantize(files: ModelBytes, network: GoNetwork, walk: Walk) -> ModelBytes:
     """The int8 form of `files`, which were exported from `network`; activation ranges are those of `walk`."""
-    from onnxruntime import quantization  # only after the evaluator's module, which turns its telemetry off
+    from onnxruntime import quantization  # only after `engine.model.runtime`, which turns its telemetry off
 
     model = onnx.load_from_string(files.recurrent)
     with TemporaryDirectory(prefix="tengen-int8-") as folder, _quiet():

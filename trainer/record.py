@@ -6,6 +6,7 @@ store them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,11 @@ class GameRecord:
     def __len__(self) -> int:
         """T."""
         return len(self.actions)
+
+    @property
+    def size(self) -> int:
+        """Go: the board's size; 0 for other games."""
+        return 0 if self.ownership is None else math.isqrt(len(self.ownership))
 
     @property
     def was_cut_off(self) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from engine.errors import InvalidConfig
-from trainer.actor import ActorState, Publisher, Weights
+from trainer.actor import ActorState, Order, Publisher, Weights
 from trainer.actors import Chunk, fresh_states, make_actors
 from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
@@ -25,8 +25,7 @@ from trainer.rating import rate
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
-from trainer.selfplay import num_actions
-from trainer.windows import WindowBuilder
+from trainer.windows import MixedWindowBuilder
 
 ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM = range(3)
 """Random streams of a run, besides its seed."""
@@ -44,7 +43,7 @@ class Run:
         self.learn_rng = np.random.default_rng(np.random.SeedSequence((config.loop.seed, LEARNER_STREAM)))
         self.learner = Learner(make_network(config.network), config.learner, device=device)
         self.replay = ReplayBuffer(config.replay)
-        self.builder = WindowBuilder(config, num_actions=num_actions(config))
+        self.builder = MixedWindowBuilder(config)
         self.iteration = 0
         self.windows_used = 0
         """Training windows drawn so far."""
@@ -109,18 +108,19 @@ class Run:
         if self.windows_owed >= self._round_windows:
             return Chunk(games=[])
         if not self.actors.has_begun:
-            self.actors.begin(self._publish(), self._simulations)
+            self.actors.begin(self._order())
         chunk = self.actors.collect()
         if self.actors.plays_ahead:
-            self.actors.begin(self._publish(), self._simulations)
+            self.actors.begin(self._order())
         return chunk
 
-    @property
-    def _simulations(self) -> int:
-        """Simulations a move of the next round; see `SelfPlayConfig.first_simulations`."""
+    def _order(self) -> Order:
+        """The next round, as far as the run has come."""
+        progress = min(1.0, self.learner.step_count / self.config.learner.total_steps)
         most = self.config.search.num_simulations
         first = self.config.selfplay.first_simulations or most
-        return round(first + (most - first) * min(1.0, self.learner.step_count / self.config.learner.total_steps))
+        simulations = round(first + (most - first) * progress)
+        return Order(weights=self._publish(), plies=self.config.plies(progress), simulations=simulations)
 
     def _reanalyze(self) -> None:
         """Searches the share of old positions that a round of new ones asks for."""
@@ -153,7 +153,7 @@ class Run:
         steps = 0
         while self.windows_owed >= batch and self.learner.step_count < total and steps < most:
             windows = self.builder.build(self.replay.sample(batch, self.learn_rng), self.learn_rng)
-            for name, value in self.learner.step(windows).items():
+            for name, value in self.learner.step(*windows).items():
                 sums[name] = sums.get(name, 0.0) + value
             self.windows_used += batch
             self.windows_owed -= batch

@@ -12,7 +12,7 @@ from trainer.record import GameRecord
 
 def write_sample(game: GameRecord, config: TrainConfig, path: Path) -> None:
     """Writes one self-play game of Go."""
-    position = Position(config.env.size, komi=game.komi)
+    position = Position(game.size, komi=game.komi)
     for colour, action in zip(game.to_play, game.actions, strict=True):
         position.play(int(colour), int(action))
     comments = [f"value {value:+.3f} (Black's view)" for value in game.root_values]

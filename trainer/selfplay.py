@@ -38,11 +38,6 @@ def make_env(config: TrainConfig, *, num_envs: int) -> TrainerVectorEnv:
     return env
 
 
-def num_actions(config: TrainConfig) -> int:
-    """Actions of the environment of `config`."""
-    return config.env.size**2 + 1 if config.is_go else config.network.num_actions
-
-
 def make_roots(config: TrainConfig, observations: NDArray[np.float32], infos: dict[str, Any]) -> RootBatch:
     """The positions of a vector environment of `config` as the search takes them."""
     mask = infos["action_mask"]

@@ -189,6 +189,21 @@ class WindowBuilder:
         return self._batch
 
 
+class MixedWindowBuilder:
+    """Turns sampled (game, ply) pairs of several board sizes into one batch of windows for each."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._builders = {
+            board.env.size if board.is_go else 0: WindowBuilder(board, num_actions=board.num_actions)
+            for board in config.boards
+        }
+
+    def build(self, windows: list[tuple[GameRecord, int]], rng: np.random.Generator) -> list[Windows]:
+        """As `WindowBuilder.build`; sizes in the order of `TrainConfig.boards`, those without windows left out."""
+        parts = {size: [pair for pair in windows if pair[0].size == size] for size in self._builders}
+        return [self._builders[size].build(part, rng) for size, part in parts.items() if part]
+
+
 class _GoReplay:
     """Replays the games of a batch of windows, each under its own symmetry and colours."""
 

@@ -413,9 +413,7 @@ def test_simulations_grow_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(miniature("tictactoe", "selfplay.first_simulations=2", "learner.total_steps=100"))
     asked: list[int] = []
     begin = run.actors.begin
-    monkeypatch.setattr(
-        run.actors, "begin", lambda weights, simulations: (asked.append(simulations), begin(weights, simulations))
-    )
+    monkeypatch.setattr(run.actors, "begin", lambda order: (asked.append(order.simulations), begin(order)))
     for step in (0, 50, 100):
         run.learner.step_count = step
         run.windows_owed = 0.0

@@ -15,7 +15,7 @@ from engine.model.contract import Evaluator
 from engine.model.folder import MANIFEST, ModelFolder, load_model, read_folder
 from engine.model.manifest import ModelManifest
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer.checkpoint import find_checkpoint, load_checkpoint, unpack_games
+from trainer.checkpoint import find_checkpoint, load_checkpoint
 from trainer.config import EnvConfig, TrainConfig, config_from_dict
 from trainer.diagnosis.certificate import weights_digest
 from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, Subject
@@ -71,7 +71,7 @@ def _from_checkpoint(source: Path) -> Candidate:
         playable_sizes=(MIN_SIZE, MAX_SIZE),
         subject=NetworkSubject(network),
         make_evaluator=lambda size, slots: TorchEvaluator(network, num_slots=slots),
-        held_out=unpack_games(checkpoint.replay or {}, prefix="holdout."),
+        held_out=checkpoint.games("holdout"),
     )
 
 

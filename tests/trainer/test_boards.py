@@ -1,0 +1,107 @@
+"""Several board sizes in one run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import InvalidConfig
+from tests.support.go_games import random_games
+from tests.trainer.test_loop import miniature, run_in
+from trainer.checkpoint import CHECKPOINTS, list_checkpoints, load_checkpoint, pack_games, unpack_games
+from trainer.config import TrainConfig, config_from_dict, config_to_dict
+from trainer.learner import Learner
+from trainer.network import make_network
+from trainer.windows import MixedWindowBuilder
+
+pytestmark = pytest.mark.usefixtures("traced_once")
+
+
+def mixed(*more: str, first: float = 0.75, last: float = 0.25) -> TrainConfig:
+    """3x3 besides 4x4."""
+    board = f"{{size=3, komi_low=-1.0, komi_high=1.0, first_share={first}, last_share={last}, until=0.5}}"
+    return miniature("go5", "env.size=4", f"env.smaller=[{board}]", *more)
+
+
+def test_shares_change_evenly_and_then_stay() -> None:
+    config = mixed("loop.plies_per_iteration=1000")
+    assert [config.plies(progress) for progress in (0.0, 0.25, 0.5, 1.0)] == [
+        (250, 750),
+        (500, 500),
+        (750, 250),
+        (750, 250),
+    ]
+    assert [board.env.size for board in config.boards] == [4, 3]
+    assert [board.num_actions for board in config.boards] == [17, 10]
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+
+
+@pytest.mark.parametrize(
+    ("smaller", "message"),
+    [
+        ("[{size=4, komi_low=0, komi_high=1}]", r"sizes \[4\]: expected different ones below 4"),
+        ("[{size=5, komi_low=0, komi_high=1}]", "below 4"),
+        ("[{size=3, komi_low=0, komi_high=1}, {size=3, komi_low=0, komi_high=1}]", "different"),
+        ("[{size=3, komi_low=1, komi_high=0}]", "no komi"),
+        ("[{size=3, komi_low=0, komi_high=30}]", "twice the area"),
+        ("[{size=3, komi_low=0, komi_high=1, first_share=1.0}, {size=2, komi_low=0, komi_high=1}]", "more than 1"),
+        ("[{size=3, komi_low=0, komi_high=1, shares=1}]", "env.smaller.shares"),
+    ],
+)  # fmt: skip
+def test_boards_that_make_no_sense_are_refused(smaller: str, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message):
+        miniature("go5", "env.size=4", f"env.smaller={smaller}")
+
+
+def test_games_of_several_sizes_are_packed_together() -> None:
+    games = random_games(3, size=3, seed=0) + random_games(2, size=5, seed=1) + random_games(2, size=3, seed=2)
+    again = unpack_games(pack_games(games, prefix="x."), prefix="x.")
+    assert [game.size for game in again] == [3, 3, 3, 5, 5, 3, 3]
+    for game, other in zip(games, again, strict=True):
+        assert np.array_equal(game.ownership, other.ownership)  # type: ignore[arg-type]
+        assert np.array_equal(game.actions, other.actions)
+
+
+def test_a_mixed_step_is_the_mean_over_its_windows() -> None:
+    """Its gradient is what the sizes' own gradients add up to, weighed by their windows."""
+    config = mixed("learner.consistency_weight=0", "learner.branch_share=0")
+    pairs = [(game, 0) for game in random_games(12, size=3, seed=0) + random_games(4, size=4, seed=1)]
+    small, large = [(g, p) for g, p in pairs if g.size == 3], [(g, p) for g, p in pairs if g.size == 4]
+    builder = MixedWindowBuilder(config)
+    parts = builder.build(pairs, np.random.default_rng(0))
+    assert [len(part.observation) for part in parts] == [4, 12]  # the largest board first
+    torch.manual_seed(0)
+    network = make_network(config.network)
+
+    def figures(*windows: object) -> dict[str, float]:
+        return Learner(network, config.learner).step(*windows)  # type: ignore[arg-type]
+
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    found = figures(*parts)
+    singles = []
+    for part in parts:
+        network.load_state_dict(state)
+        singles.append(figures(part))
+    for name in ("policy", "value", "board", "total"):
+        assert found[name] == pytest.approx(0.25 * singles[0][name] + 0.75 * singles[1][name], rel=1e-4)
+    assert len(small) == 12
+    assert len(large) == 4
+
+
+def test_a_run_on_two_boards_resumes_bit_for_bit(tmp_path: Path) -> None:
+    config = mixed("replay.warmup_positions=0", "learner.total_steps=40")
+    run_in(tmp_path / "whole", config, 4)
+    run_in(tmp_path / "halves", config, 2)
+    run_in(tmp_path / "halves", config, 2, resume=True)
+    a, b = (load_checkpoint(list_checkpoints(tmp_path / name / CHECKPOINTS)[0]) for name in ("whole", "halves"))
+    assert {game.size for game in unpack_games(a.replay or {}, prefix="games.")} == {3, 4}
+    assert {game.size for game in a.games("games")} == {4}
+    for part in ("learner", "replay", "selfplay"):
+        wanted, found = getattr(a, part), getattr(b, part)
+        assert wanted.keys() == found.keys()
+        for name, array in wanted.items():
+            assert np.array_equal(array, found[name]), name
