@@ -16,7 +16,7 @@ from engine.analysis import Analysis
 from engine.errors import TengenError
 from engine.go.features import Variant
 from engine.go.position import Position
-from engine.go.rules import BLACK
+from engine.go.rules import BLACK, WHITE
 from engine.model.contract import Evaluator
 from engine.model.manifest import ModelManifest
 from engine.model_source import ModelSource
@@ -122,8 +122,10 @@ class Searcher:
             self._handle.stop()
 
     def warm_up(self, settings: PlayerSettings) -> None:
-        """Searches an empty board, so that every kernel is compiled and the network has run."""
-        self.start(Turn.of(Position(self.size), BLACK), _WARM_UP, seed=0, settings=settings).wait()
+        """Plays a move and searches, so that every kernel is compiled and the network has run."""
+        position = Position(self.size)
+        position.play(BLACK, 0)
+        self.start(Turn.of(position, WHITE), _WARM_UP, seed=0, settings=settings).wait()
         self._turn = None  # a game's first search is its own
 
 

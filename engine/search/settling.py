@@ -33,6 +33,7 @@ class Settling:
         self._to_play = to_play
         self._past: list[tuple[int, RootStatistics]] = []
         self._next_look = 0.0
+        self._extend(np.zeros(1, np.int32), np.zeros(1), np.zeros(1, np.float32), 0.0)  # compiled here, not on the way
 
     def has_settled(self, statistics: RootStatistics, left: float) -> bool:
         """Whether the search may end, `left` simulations before its limit; takes note of `statistics`, a batch of one.
@@ -59,8 +60,13 @@ class Settling:
         urgency = 0.5 * (1.0 + self._to_play * float(statistics.value[0]))
         urgency = max(0.0, urgency - self._config.fpu_reduction * math.sqrt(visited_prior))
         q01 = np.where(visits > 0, q01, urgency)
+        return self._extend(visits, q01, self._prior, total)
+
+    def _extend(
+        self, visits: NDArray[np.int32], q01: NDArray[np.float64], prior: NDArray[np.float32], total: float
+    ) -> NDArray[np.float64]:
         constants = float(self._config.c_puct_init), float(self._config.c_puct_base)
-        shares: NDArray[np.float64] = extend_visits(visits, q01, self._prior, *constants, float(total))
+        shares: NDArray[np.float64] = extend_visits(visits, q01, prior, *constants, float(total))
         return shares
 
 
