@@ -17,6 +17,7 @@ from engine.errors import TengenError
 from engine.go.features import Variant
 from engine.go.position import Position
 from engine.go.rules import BLACK, WHITE
+from engine.grounded import GroundedEvaluator
 from engine.model.contract import Evaluator
 from engine.model.manifest import ModelManifest
 from engine.model_source import ModelSource
@@ -63,6 +64,17 @@ class Searcher:
         self.is_taken = False
         """Whether someone is about to start a search."""
         self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
+        self._grounded: GroundedEvaluator | None = None
+        if settings.rules_depth or settings.reground_every:
+            evaluator = self._grounded = GroundedEvaluator(
+                evaluator,
+                size=size,
+                variant=self._variant,
+                rules_depth=settings.rules_depth,
+                reground_every=settings.reground_every,
+            )
+        if settings.root_symmetries:
+            evaluator = SymmetricRoots(evaluator, size=size)
         self._handle: SearchHandle | None = None
         self._turn: Turn | None = None
         self._search = Search(
@@ -89,8 +101,6 @@ class Searcher:
         """Loads the model `name` (None: the best one for the board size). Raises `ModelError`."""
         manifest = models.find(name, size)
         evaluator = models.open(name, size, num_slots=node_limit(manifest, size, settings))
-        if settings.root_symmetries:
-            evaluator = SymmetricRoots(evaluator, size=size)
         return cls(evaluator, manifest, size, settings, clock=clock, on_full=on_full)
 
     @property
@@ -112,6 +122,8 @@ class Searcher:
         path = self.path_to(turn) if goes_on else None
         self._turn = None
         config = settings.search_config(limits.max_simulations + 1 if limits.counts_simulations else None)
+        if self._grounded is not None:
+            self._grounded.begin(turn.position, ends_are_exact=turn.standing is not None)
         self._handle = self._search.start(turn.root(self._variant), limits, seed=seed, config=config, path=path)
         self._turn = turn
         return self._handle

@@ -50,6 +50,12 @@ class PlayerSettings:
     1 / temperature, which halves every `size` plies; 0: always the best."""
     ponder: bool = False
     """Whether to think in the opponent's time; with `reuse_tree` and PUCT."""
+    rules_depth: int = 0
+    """Down to how many plies below the root the search takes from the rules what is legal and how two passes end, and
+    not from the network's imagination; 0: at the root only. Fixed when the network is loaded."""
+    reground_every: int = 0
+    """At every so many plies the search looks at the real position instead of imagining it: 1 is AlphaZero, 0, never,
+    is MuZero. Fixed when the network is loaded."""
     root_symmetries: bool = False
     """Whether the root's evaluation is the mean over the board's eight symmetries; fixed when the network is loaded."""
     device: str = "cpu"
@@ -86,6 +92,8 @@ class PlayerSettings:
         for name, least in (
             ("threads", 0),
             ("gumbel_visits", 0),
+            ("rules_depth", 0),
+            ("reground_every", 0),
             ("visits", 1),
             ("playouts", 1),
             ("resign_turns", 1),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import IllegalMove, InvalidRules
-from engine.go import features, kernels, tables
+from engine.go import areas, features, kernels, tables
 from engine.go.rules import BLACK, DEFAULT_RULES, RuleSet, check_size
 
 RECENT_BOARDS: Final = 4
@@ -193,10 +193,20 @@ class GoBatch:
 
     def copy(self) -> GoBatch:
         """An independent batch in the same state."""
+        return self._take(slice(None))
+
+    def _repeat(self, game: int, count: int) -> GoBatch:
+        """An independent batch of `count` games in the state of `game`."""
+        other = self._take(np.full(count, game))
+        other.num_games = count
+        return other
+
+    def _take(self, games: slice | NDArray[np.int64]) -> GoBatch:
+        """A copy with these games' rows of every array."""
         other = copy.copy(self)
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray) and name not in ("_neighbors", "_keys"):
-                setattr(other, name, value.copy())
+                setattr(other, name, value[games].copy())
         return other
 
     def legal_mask(self) -> NDArray[np.bool_]:
@@ -273,7 +283,7 @@ class GoBatch:
     def area_ownership(self) -> NDArray[np.int8]:
         """[G, A] int8: +1 Black's, -1 White's, 0 neutral point."""
         owner = np.empty((self.num_games, self.area), dtype=np.int8)
-        kernels.own_areas(self.stones, self._neighbors, owner)
+        areas.own_areas(self.stones, self._neighbors, owner)
         return owner
 
     def area_scores(self) -> NDArray[np.float32]:
@@ -285,21 +295,15 @@ class GoBatch:
         """[G, A + 1] float32: the outcome -1, 0 or 1 (sign of the area score) of each legal action that ends its game,
         NaN for every other action: a pass that answers a pass, and every legal action at the last ply before
         `max_plies`. In a finished game the pass has the game's outcome."""
-        self._analyze()
-        values = np.empty((self.num_games, self.num_actions), dtype=np.float32)
-        kernels.end_values(
-            self.stones,
-            self.to_play,
-            self.ply,
-            self.passes,
-            self.finished,
-            self.komi,
-            self._legal,
-            self.max_plies,
-            self._neighbors,
-            self._keys,
-            values,
-        )
+        values = np.full((self.num_games, self.num_actions), np.nan, dtype=np.float32)
+        is_last = self.ply + 1 >= self.max_plies
+        ends = (self.passes >= 1) | is_last | self.finished
+        values[ends, self.area] = self.pass_pass_values()[ends]
+        for game in np.flatnonzero(is_last & ~self.finished):
+            points = np.flatnonzero(self.legal_mask()[game, : self.area])
+            after = self._repeat(int(game), len(points))
+            after.play(points)
+            values[game, points] = after.pass_pass_values()
         return values
 
     def pass_pass_values(self) -> NDArray[np.float32]:

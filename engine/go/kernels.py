@@ -1,4 +1,4 @@
-"""The rules of Go on batches of boards, compiled with numba: the only code for captures, superko and area score.
+"""The rules of Go on batches of boards, compiled with numba: the only code for captures and superko.
 
 Knows arrays, no objects: `batch.py` owns the arrays, `position.py` drives a batch of one. Every kernel works in place
 on G boards of one size with A points; point = row * size + column, row 0 at the top, action A = pass. Chains are found
@@ -31,6 +31,8 @@ NO_MOVE: Final = -1
 """In place of an action: no move."""
 ALL_PLAYED: Final = -1
 """Answer of `play_moves` when every move was playable."""
+NO_BOARD: Final = -1
+"""Answer of `follow` when the rules cannot follow."""
 
 _EMPTY: Final = 0
 _SIMPLE: Final = 0
@@ -316,84 +318,78 @@ def analyze(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _own_area(stones, neighbors, owner, queue, mark):  # type: ignore[no-untyped-def]
-    """Fills `owner` [A] of one board with +1 / -1 / 0 and returns their sum: the area score before komi.
-    A stone owns its point; an empty region belongs to the colour that alone borders it, else to nobody."""
-    area = stones.shape[0]
-    stamp = mark[-1] + 1
-    mark[-1] = stamp
-    score = 0
-    for start in range(area):
-        if stones[start] != _EMPTY:
-            owner[start] = stones[start]
-            score += stones[start]
-            continue
-        if mark[start] == stamp:
-            continue
-        mark[start] = stamp
-        queue[0] = start
-        count = 1
-        head = 0
-        black = False
-        white = False
-        while head < count:
-            point = queue[head]
-            head += 1
-            for k in range(4):
-                near = neighbors[point, k]
-                if near < 0:
-                    break
-                if stones[near] == _EMPTY:
-                    if mark[near] != stamp:
-                        mark[near] = stamp
-                        queue[count] = near
-                        count += 1
-                elif stones[near] > 0:
-                    black = True
-                else:
-                    white = True
-        value = int(black) - int(white)
-        for i in range(count):
-            owner[queue[i]] = value
-        score += value * count
-    return score
+def _recall(branch, slot):  # type: ignore[no-untyped-def]
+    """Writes the hashes of the positions from below the root to `slot` into the branch's history."""
+    slots = branch.slots
+    for now in range(slots.ply[slot], slots.root_ply[0], -1):
+        branch.history[0, now] = slots.hashes[slot]
+        branch.history_to_play[0, now] = slots.to_play[slot]
+        slot = slots.parents[slot]
 
 
 @njit(cache=True, nogil=True)
-def own_areas(stones, neighbors, owner):  # type: ignore[no-untyped-def]
-    """Fills `owner` [G, A] int8 with the area ownership of each board, every stone counted as alive."""
-    area = stones.shape[1]
-    queue = np.empty(area, dtype=np.int32)
-    mark = np.zeros(area + 1, dtype=np.int32)
-    for game in range(stones.shape[0]):
-        _own_area(stones[game], neighbors, owner[game], queue, mark)
+def _analyze_slot(branch, slot):  # type: ignore[no-untyped-def]
+    """`analyze` for one slot, after `_recall`."""
+    slots = branch.slots
+    analyze(
+        slots.stones[slot : slot + 1],
+        slots.to_play[slot : slot + 1],
+        slots.ply[slot : slot + 1],
+        branch.finished,
+        branch.history,
+        branch.history_to_play,
+        slots.removed_colors[slot : slot + 1],
+        branch.ko_rule,
+        branch.suicide,
+        branch.neighbors,
+        branch.keys,
+        branch.legal,
+        branch.banned,
+        branch.liberties,
+    )
 
 
 @njit(cache=True, nogil=True)
-def end_values(stones, to_play, ply, passes, finished, komi, legal, max_plies, neighbors, keys, values):  # type: ignore[no-untyped-def]
-    """Fills `values` [G, A + 1] float32 with the outcome (sign of the area score, Black's view) of each legal action
-    that ends its game, NaN elsewhere: a pass after a pass, and at the last ply every legal action."""
-    area = stones.shape[1]
-    queue = np.empty(area, dtype=np.int32)
-    mark = np.zeros(area + 1, dtype=np.int32)
-    owner = np.empty(area, dtype=np.int8)
-    board = np.empty(area, dtype=np.int8)
-    removed_colors = np.zeros(area, dtype=np.uint8)
-    prisoners = np.zeros(2, dtype=np.int32)
-    for game in range(stones.shape[0]):
-        for action in range(area + 1):
-            values[game, action] = np.nan
-        is_last = ply[game] + 1 >= max_plies
-        if passes[game] >= 1 or is_last or finished[game]:
-            score = _own_area(stones[game], neighbors, owner, queue, mark)
-            values[game, area] = np.sign(score - komi[game])
-        if not is_last or finished[game]:
-            continue
-        for point in range(area):
-            if not legal[game, point]:
-                continue
-            for i in range(area):
-                board[i] = stones[game, i]
-            _place_stone(board, point, to_play[game], removed_colors, prisoners, neighbors, keys, queue, mark)
-            score = _own_area(board, neighbors, owner, queue, mark)
-            values[game, point] = np.sign(score - komi[game])
+def follow(branch, parent, action, child, is_checked):  # type: ignore[no-untyped-def]
+    """Plays `action` on the board of slot `parent` into slot `child` (see `board_tree.Branch`), and fills the branch's
+    `legal`, `banned` and `liberties` for it. Returns the passes in a row up to now, or `NO_BOARD` where the action is
+    illegal or the history has no room. `is_checked`: it is known to be legal. Play may go on after two passes."""
+    slots = branch.slots
+    slots.parents[child] = parent
+    if slots.ply[parent] + 2 >= branch.history.shape[1]:
+        return NO_BOARD
+    _recall(branch, parent)
+    if not is_checked:
+        _analyze_slot(branch, parent)
+        if not branch.legal[0, action]:
+            return NO_BOARD
+    slots.stones[child] = slots.stones[parent]
+    slots.to_play[child] = slots.to_play[parent]
+    slots.ply[child] = slots.ply[parent]
+    slots.passes[child] = slots.passes[parent]
+    slots.recent_stones[child] = slots.recent_stones[parent]
+    slots.recent_moves[child] = slots.recent_moves[parent]
+    slots.removed_colors[child] = slots.removed_colors[parent]
+    branch.move[0, 0] = action
+    play_moves(
+        slots.stones[child : child + 1],
+        slots.to_play[child : child + 1],
+        slots.ply[child : child + 1],
+        slots.passes[child : child + 1],
+        branch.finished,
+        slots.recent_stones[child : child + 1],
+        slots.recent_moves[child : child + 1],
+        branch.history,
+        branch.history_to_play,
+        slots.removed_colors[child : child + 1],
+        branch.prisoners,
+        branch.move,
+        branch.active,
+        branch.history.shape[1],
+        branch.neighbors,
+        branch.keys,
+    )
+    branch.finished[0] = False
+    slots.hashes[child] = branch.history[0, slots.ply[child]]
+    _analyze_slot(branch, child)
+    return slots.passes[child]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BoardNotEmpty, CannotUndo, IllegalMove, InvalidHandicap, InvalidRules, InvalidVertex
-from engine.go import kernels, tables
+from engine.go import areas, tables
 from engine.go.batch import GoBatch, SavedGame
 from engine.go.features import Variant
 from engine.go.handicap import fixed_handicap_points as fixed_handicap_points
@@ -237,7 +237,7 @@ class Position:
         """
         stones = self._without(dead)
         owner = np.empty_like(stones)
-        kernels.own_areas(stones, tables.point_neighbors(self.size), owner)
+        areas.own_areas(stones, tables.point_neighbors(self.size), owner)
         return _row(owner)
 
     def _without(self, dead: Collection[int]) -> NDArray[np.int8]:
@@ -275,6 +275,10 @@ class Position:
     def pass_pass_value(self) -> float:
         """-1, 0 or 1: the sign of the area score now, exact if both players pass."""
         return float(self._batch.pass_pass_values()[_GAME])
+
+    def to_batch(self) -> GoBatch:
+        """An independent batch of this one game, in the same state."""
+        return self._batch.copy()
 
     def copy(self) -> Position:
         """An independent position in the same state, undo included."""

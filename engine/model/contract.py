@@ -7,10 +7,13 @@ Every value, reward, score and ownership is from the first player's (Black's) vi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+ILLEGAL_LOGIT: Final = -1e9
+"""A policy logit of `RecurrentOutput` that is not above this says that the action cannot be played there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class RecurrentOutput:
     """`recurrent_inference`: one imagined step for each of B hidden states."""
 
     policy_logits: NDArray[np.float32]
-    """[B, A] prior logits of the state after the action."""
+    """[B, A] prior logits of the state after the action; ILLEGAL_LOGIT for what is known to be illegal there."""
     value: NDArray[np.float32]
     """[B] value of the state after the action, Black's view."""
     reward: NDArray[np.float32]
@@ -45,7 +48,8 @@ class Evaluator(Protocol):
     """A network behind a pool of hidden-state slots 0..num_slots-1.
 
     Calls on disjoint child slots may come from several threads at once. Writing a slot that another call reads is a
-    caller's error and is not checked. Both calls block; both raise `EvaluationError` on NaN or infinity.
+    caller's error and is not checked. Both calls block; both raise `EvaluationError` on NaN or infinity. What they
+    return is the caller's own.
     """
 
     num_slots: int

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from engine.model.contract import ILLEGAL_LOGIT
 from engine.search.config import PRIOR_FLOOR, Formula
 from engine.search.lane import Lane
 from engine.search.tree import EXPANDED, NO_LEAF, ROOT, TERMINAL, UNVISITED, Descents, Tree
@@ -41,7 +42,8 @@ def _expand(
         prior[a] = math.exp(policy_logits[a] - peak)
         total += prior[a]
     for a in range(prior.shape[0]):
-        prior[a] = max(prior[a] / total, PRIOR_FLOOR)
+        is_illegal = policy_logits[a] <= ILLEGAL_LOGIT and policy_logits[a] < peak
+        prior[a] = 0.0 if is_illegal else max(prior[a] / total, PRIOR_FLOOR)
         tree.children_index[b, node, a] = UNVISITED
 
 

@@ -59,7 +59,7 @@ class Tree(NamedTuple):
     children_index: NDArray[np.int32]
     """[B, N, A] node reached by the action or UNVISITED."""
     prior: NDArray[np.float32]
-    """[B, N, A] prior probability; exactly 0 where a root action is illegal, above 0 everywhere else."""
+    """[B, N, A] prior probability; exactly 0 where an action is known to be illegal, above 0 elsewhere."""
     num_nodes: NDArray[np.int32]
     """[B] nodes in use."""
     free_nodes: NDArray[np.int32]

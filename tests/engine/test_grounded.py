@@ -1,0 +1,127 @@
+"""Imagination held to the rules: what a search may try, how two passes end, and when it looks at the real board."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.errors import InvalidInput
+from engine.go.position import Position
+from engine.go.vertex import from_gtp
+from engine.grounded import GroundedEvaluator
+from engine.model.contract import ILLEGAL_LOGIT, RecurrentOutput
+from engine.model.onnx_evaluator import OnnxEvaluator
+from tests.support.tiny_models import tiny_go_model
+
+SIZE = 3
+PASS = SIZE * SIZE
+EVERYWHERE = 99
+ONE = np.ones(1, np.int8)
+
+
+def slot(number: int) -> np.ndarray:
+    return np.array([number], np.int32)
+
+
+class Walk:
+    """A line of play, imagined by a grounded and by a plain network, and played on a board."""
+
+    def __init__(self, *, rules_depth: int = 0, reground_every: int = 0, ends_are_exact: bool = True) -> None:
+        model = tiny_go_model(seed=5)
+        self.plain = OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=16)
+        self.grounded = GroundedEvaluator(
+            OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=16),
+            size=SIZE,
+            variant="full",
+            rules_depth=rules_depth,
+            reground_every=reground_every,
+        )
+        self.ends_are_exact = ends_are_exact
+        self.begin(Position(SIZE, komi=0.5))
+
+    def begin(self, position: Position) -> None:
+        self.position, self.depth = position, 0
+        self.grounded.begin(position, ends_are_exact=self.ends_are_exact)
+        for evaluator in (self.grounded, self.plain):
+            evaluator.initial(position.observation()[None], slot(0))
+
+    def step(self, action: int) -> RecurrentOutput:
+        """Into the next slot; the board only follows what is legal."""
+        arguments = slot(self.depth), slot(action), ONE * self.position.to_play, slot(self.depth + 1)
+        self.depth += 1
+        self.imagined = self.plain.recurrent(*arguments)
+        if self.position.is_legal(self.position.to_play, action):
+            self.position.play(self.position.to_play, action)
+        return self.grounded.recurrent(*arguments)
+
+    def look(self) -> np.ndarray:
+        """The policy of the real position, from a slot that nobody uses."""
+        return self.plain.initial(self.position.observation()[None], slot(15)).policy_logits
+
+
+def masked(walk: Walk, policy_logits: np.ndarray) -> np.ndarray:
+    return np.where(walk.position.legal_mask(), policy_logits, np.float32(ILLEGAL_LOGIT))
+
+
+def test_only_legal_actions_are_left_down_to_the_depth() -> None:
+    walk = Walk(rules_depth=2)
+    for depth, action in enumerate((4, 0, 1), 1):
+        output = walk.step(action)
+        expected = masked(walk, walk.imagined.policy_logits) if depth <= 2 else walk.imagined.policy_logits
+        np.testing.assert_array_equal(output.policy_logits, expected)
+        np.testing.assert_array_equal(output.value, walk.imagined.value)
+
+
+def test_depth_is_counted_from_the_root_of_the_present_search() -> None:
+    walk = Walk(rules_depth=1)
+    walk.step(4)
+    walk.begin(walk.position.copy())
+    assert (walk.step(0).policy_logits == ILLEGAL_LOGIT).any()
+
+
+def test_superko_counts_the_game_before_the_root() -> None:
+    walk = Walk(rules_depth=EVERYWHERE)
+    game = Position(SIZE)
+    for vertex in ("A2", "B1", "B3", "A1", "C3", "C1"):  # both have a chain; nothing can be taken twice yet
+        game.play(game.to_play, from_gtp(vertex, SIZE))
+    walk.begin(game)
+    rng = np.random.default_rng(1)
+    for _ in range(12):
+        legal = np.flatnonzero(walk.position.legal_mask()[:-1])
+        output = walk.step(int(rng.choice(legal)) if len(legal) else PASS)
+        np.testing.assert_array_equal(output.policy_logits[0] == ILLEGAL_LOGIT, ~walk.position.legal_mask())
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_the_real_board_is_seen_at_every_so_many_plies(every: int) -> None:
+    walk = Walk(reground_every=every)
+    for depth, action in enumerate((4, 0, 1, 8, 5, 7), 1):
+        output = walk.step(action)
+        if depth % every == 0:
+            np.testing.assert_allclose(output.policy_logits, walk.look(), atol=1e-6)
+            walk.plain.initial(walk.position.observation()[None], slot(walk.depth))  # imagines from there as well
+        else:
+            np.testing.assert_allclose(output.policy_logits, walk.imagined.policy_logits, atol=1e-6)
+
+
+def test_two_passes_are_worth_the_score() -> None:
+    for ends_are_exact in (True, False):
+        walk = Walk(rules_depth=EVERYWHERE, ends_are_exact=ends_are_exact)
+        walk.step(4)  # Black owns everything
+        walk.step(PASS)
+        output = walk.step(PASS)
+        assert output.value == (1.0 if ends_are_exact else walk.imagined.value)
+        assert output.value.dtype == np.float32
+
+
+def test_an_illegal_action_is_imagined_and_so_is_what_follows() -> None:
+    walk = Walk(reground_every=2)
+    for action in (4, 4, 0, 1):  # a stone on a stone
+        output = walk.step(action)
+    np.testing.assert_array_equal(output.policy_logits, walk.imagined.policy_logits)
+
+
+def test_one_state_at_a_time() -> None:
+    walk, two = Walk(rules_depth=1), np.zeros(2, np.int32)
+    with pytest.raises(InvalidInput, match="2 states"):
+        walk.grounded.recurrent(two, two, np.ones(2, np.int8), two + 1)
