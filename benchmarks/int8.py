@@ -14,7 +14,8 @@ import argparse
 import numpy as np
 
 from benchmarks.evaluator import best_rates
-from engine.model.onnx_evaluator import OnnxEvaluator, ort
+from engine.model.onnx_evaluator import OnnxEvaluator
+from engine.model.runtime import ort
 from trainer.network import GoNetwork, NetworkConfig, make_network
 from trainer.onnx_graph import OnnxExporter
 from trainer.quantization import STEPS, Walk, quantize

@@ -68,8 +68,10 @@ def _search_rows(folder: ModelFolder, options: argparse.Namespace, tell: speed.T
     rows = []
     manifest = folder.manifest
     for size in _sizes(folder, options.size):
-        evaluator = OnnxEvaluator(load_model(folder), board_size=size, num_slots=NUM_SLOTS, device=options.device)
         for threads in options.threads:
+            evaluator = OnnxEvaluator(
+                load_model(folder), board_size=size, num_slots=NUM_SLOTS, device=options.device, callers=threads
+            )
             measured = speed.measure_search(
                 evaluator, size=size, threads=threads, slices=options.slices, slice_s=options.slice
             )

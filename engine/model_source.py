@@ -37,11 +37,19 @@ class ModelSource(Protocol):
 class CatalogModels:
     """The models of a `Catalog`, evaluated by ONNX Runtime."""
 
-    def __init__(self, catalog: Catalog | None = None, *, trusted: str | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        catalog: Catalog | None = None,
+        *,
+        trusted: str | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
         """`catalog`: None: the installed models, looked for when first needed. `trusted`: the one name that may be a
         folder's path, because it comes from the user and not from a network. `device`: where networks run; `open`
-        raises `InvalidConfig` if it is not there."""
+        raises `InvalidConfig` if it is not there. `threads`: of one search."""
         self._device = device
+        self._threads = threads
         self._catalog = catalog
         self._trusted = trusted
         self._lock = threading.Lock()
@@ -63,7 +71,9 @@ class CatalogModels:
         from engine.model.onnx_evaluator import OnnxEvaluator
 
         model = load_model(self._folder(name, board_size))
-        return OnnxEvaluator(model, board_size=board_size, num_slots=num_slots, device=self._device, threads=1)
+        return OnnxEvaluator(
+            model, board_size=board_size, num_slots=num_slots, device=self._device, threads=1, callers=self._threads
+        )
 
     def board_sizes(self, name: str | None) -> tuple[int, ...]:
         """See `ModelSource.board_sizes`."""

@@ -80,7 +80,10 @@ class Player:
         self._resignation = Resignation()
         self._seeds = np.random.default_rng(self._settings.seed)
         self._pool = SearcherPool(
-            models or CatalogModels(trusted=self._settings.model, device=self._settings.device),
+            models
+            or CatalogModels(
+                trusted=self._settings.model, device=self._settings.device, threads=self._settings.num_threads
+            ),
             self._settings,
             notify=self._notify,
         )

@@ -59,7 +59,7 @@ class PlayerSettings:
     root_symmetries: bool = False
     """Whether the root's evaluation is the mean over the board's eight symmetries; fixed when the network is loaded."""
     device: str = "cpu"
-    """Where networks run: a name of `engine.model.onnx_evaluator.PROVIDERS`, optionally with a number: "cuda:1"."""
+    """Where networks run: a name of `engine.model.runtime.PROVIDERS`, for some with a number: "cuda:1"."""
     reuse_tree: bool = True
     """Whether a move's search goes on from what the one before found; PUCT only."""
     resign: bool = True

@@ -128,7 +128,7 @@ def measure_search(evaluator: OnnxEvaluator, *, size: int, threads: int, slices:
         return search.start(root, Limits(time_s=slice_s, visits=max_nodes)).wait().evaluations
 
     search.start(root, Limits(visits=50)).wait()
-    pairs = [(_rate(lambda: _run_bare(bare, threads, slice_s)), _rate(run_search)) for _ in range(slices)]
+    pairs = [(rate_of(lambda: run_bare(bare, threads, slice_s)), rate_of(run_search)) for _ in range(slices)]
     return SearchSpeed(
         raw_evals_per_s=median(raw[0] for raw, _ in pairs),
         search_evals_per_s=median(searched[0] for _, searched in pairs),
@@ -137,14 +137,14 @@ def measure_search(evaluator: OnnxEvaluator, *, size: int, threads: int, slices:
     )
 
 
-def _rate(work: Callable[[], int]) -> tuple[float, float]:
+def rate_of(work: Callable[[], int]) -> tuple[float, float]:
     """Of what `work` counts: so many a second, and so many a second of processor time."""
     start_s, start_core_s = time.perf_counter(), time.process_time()
     count = work()
     return count / (time.perf_counter() - start_s), count / (time.process_time() - start_core_s)
 
 
-def _run_bare(bare: Callable[[], None], threads: int, seconds: float) -> int:
+def run_bare(bare: Callable[[], None], threads: int, seconds: float) -> int:
     """Calls `bare` in `threads` threads for that long; returns how often."""
     deadline = time.monotonic() + seconds
     counts = [0] * threads

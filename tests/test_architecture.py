@@ -39,7 +39,7 @@ THEIRS = {
     "tengen": set[str](),
     "engine": {"numba", "numpy"},
     "engine.go": {"numba", "numpy", "sgfmill"},
-    "engine.model.onnx_evaluator": {"numpy", "onnxruntime"},
+    "engine.model.runtime": {"numpy", "onnxruntime"},
     "trainer.quantization": {"numpy", "onnx", "onnxruntime", "torch"},  # behind the other, which turns telemetry off
     "protocol": {"numpy"},
     "protocol.v1": GRPC,

@@ -1,58 +1,26 @@
-"""`OnnxEvaluator`: a model on ONNX Runtime, behind the `Evaluator` contract. The only place that imports onnxruntime.
+"""`OnnxEvaluator`: a model on ONNX Runtime, behind the `Evaluator` contract.
 
 Knows tensors and devices, not files and not games beyond the encoding of actions.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-# From 1.29 on ONNX Runtime starts its telemetry, two threads and a database in the user's cache folder, when it is
-# imported, unless this is set.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import onnxruntime as ort
-
-from engine.errors import EvaluationError, InvalidConfig, InvalidInput, ModelInvalid
+from engine.errors import EvaluationError, InvalidInput, ModelInvalid
 from engine.go.features import encode_actions
 from engine.model.contract import RecurrentOutput, RootOutput
-from engine.model.graph_check import check_graph
-from engine.model.interface import HEADS, INITIAL, RECURRENT, GraphTensors, check_same_shape, read_shape
+from engine.model.interface import HEADS, INITIAL, RECURRENT, check_same_shape, read_shape
 from engine.model.manifest import ModelShape
 from engine.model.pool import HiddenPool, check_finite
+from engine.model.runtime import Floats, Graph, GraphOptions
 
 if TYPE_CHECKING:
     from engine.model.folder import LoadedModel
-
-Floats = NDArray[np.float32]
-
-PROVIDERS: Final = {
-    "cpu": ("CPUExecutionProvider", "onnxruntime"),
-    "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
-    "tensorrt": ("TensorrtExecutionProvider", "onnxruntime-gpu"),
-    "migraphx": ("MIGraphXExecutionProvider", "onnxruntime-migraphx"),
-    "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
-    "directml": ("DmlExecutionProvider", "onnxruntime-directml"),
-    "coreml": ("CoreMLExecutionProvider", "onnxruntime"),
-}
-"""Names of devices: ONNX Runtime's provider, and the package on PyPI that brings it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOptions:
-    """How sessions are made."""
-
-    board_size: int | None
-    """Height and width that are fixed in the graph; None for vector models."""
-    device: str
-    """A key of `PROVIDERS`, optionally with a device number: "cuda:1"."""
-    threads: int
-    """Threads inside one evaluation. With several search threads 1 is best: they then never wait for each other."""
 
 
 class OnnxEvaluator:
@@ -66,14 +34,16 @@ class OnnxEvaluator:
         num_slots: int,
         device: str = "cpu",
         threads: int = 1,
+        callers: int = 1,
         halves: bool = True,
     ) -> None:
         """`board_size` is needed for Go models only; `num_slots` hidden states are kept, as half floats if `halves`.
+        `threads` work inside one evaluation, and `callers` may ask for one at a time.
 
         Raises `ModelInvalid` if the files are not what the manifest promises or do not work, and `InvalidConfig` for a
         device that is not there.
         """
-        self._options = SessionOptions(board_size=board_size, device=device, threads=threads)
+        self._options = GraphOptions(board_size=board_size, device=device, threads=threads, callers=callers)
         self._start(model.initial, model.recurrent, num_slots, halves=halves, expected=model.manifest.shape)
 
     @classmethod
@@ -86,11 +56,12 @@ class OnnxEvaluator:
         num_slots: int,
         device: str = "cpu",
         threads: int = 1,
+        callers: int = 1,
         halves: bool = True,
     ) -> OnnxEvaluator:
         """An evaluator of two ONNX files in memory, which describe themselves; see `__init__`."""
         evaluator = cls.__new__(cls)
-        evaluator._options = SessionOptions(board_size=board_size, device=device, threads=threads)
+        evaluator._options = GraphOptions(board_size=board_size, device=device, threads=threads, callers=callers)
         evaluator._start(initial, recurrent, num_slots, halves=halves, expected=None)
         return evaluator
 
@@ -164,18 +135,12 @@ class OnnxEvaluator:
 
 
 class _Sessions:
-    """The two graphs of a model, checked against each other and tried once."""
+    """The two graphs of a model, checked against each other and tried once on a single position."""
 
-    def __init__(
-        self, initial: bytes, recurrent: bytes, options: SessionOptions, *, expected: ModelShape | None
-    ) -> None:
-        self._initial = _make_session(initial, INITIAL, options)
-        self._recurrent = _make_session(recurrent, RECURRENT, options)
-        tensors = [
-            GraphTensors(inputs=session.get_inputs(), outputs=session.get_outputs())
-            for session in (self._initial, self._recurrent)
-        ]
-        self.shape = read_shape(*tensors)
+    def __init__(self, initial: bytes, recurrent: bytes, options: GraphOptions, *, expected: ModelShape | None) -> None:
+        self._initial = Graph(initial, INITIAL, options)
+        self.recurrent = Graph(recurrent, RECURRENT, options)
+        self.shape = read_shape(self._initial.tensors, self.recurrent.tensors)
         if expected is not None:
             check_same_shape(self.shape, expected)
         size, is_go = options.board_size, self.shape.kind == "go"
@@ -197,11 +162,12 @@ class _Sessions:
 
     def run_initial(self, observation: Floats) -> list[Floats]:
         """Outputs in the order of `_initial_names`."""
-        return _run(self._initial, self._initial_names, {"observation": observation})
+        return self._initial.run(self._initial_names, {"observation": observation}, len(observation))
 
     def run_recurrent(self, hidden: Floats, action_planes: Floats) -> list[Floats]:
         """Outputs in the order of `_recurrent_names`."""
-        return _run(self._recurrent, self._recurrent_names, {"hidden": hidden, "action_planes": action_planes})
+        inputs = {"hidden": hidden, "action_planes": action_planes}
+        return self.recurrent.run(self._recurrent_names, inputs, len(hidden))
 
     def _try(self, board: tuple[int, ...]) -> None:
         """One evaluation of zeros; raises `ModelInvalid` unless it works and every output has the shape it should."""
@@ -222,54 +188,3 @@ def _check_outputs(name: str, outputs: list[Floats], shapes: list[tuple[int, ...
         if output.shape != shape:
             raise ModelInvalid(f"{name}: returned an array {list(output.shape)}, expected {list(shape)}")
         check_finite(name, output)
-
-
-def _make_session(data: bytes, name: str, options: SessionOptions) -> ort.InferenceSession:
-    """A session, after `check_graph`; `name` is for messages."""
-    check_graph(data, name)
-    provider, provider_options = find_provider(options.device)
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = options.threads
-    settings.inter_op_num_threads = 1
-    settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings.log_severity_level = 3
-    if options.board_size is not None:
-        settings.add_free_dimension_override_by_name("height", options.board_size)
-        settings.add_free_dimension_override_by_name("width", options.board_size)
-    providers = [(provider, provider_options), ("CPUExecutionProvider", {})][: 1 if provider.startswith("CPU") else 2]
-    try:
-        # Its own fallback would print to stdout, which belongs to GTP.
-        session = ort.InferenceSession(data, settings, providers=providers, enable_fallback=0)
-    except Exception as error:  # a dozen kinds, UnicodeDecodeError among them
-        raise ModelInvalid(f"{name}: ONNX Runtime refuses it: {_first_line(error)}") from error
-    if session.get_providers()[0] != provider:
-        raise InvalidConfig(f"device {options.device!r}: {provider} does not start here; its libraries are missing")
-    return session
-
-
-def find_provider(device: str) -> tuple[str, dict[str, str]]:
-    """ONNX Runtime's name and options of a device such as "cpu" or "cuda:1".
-
-    Raises `InvalidConfig` for a device that does not exist, or whose package is not installed, with the package's name.
-    """
-    name, colon, number = device.partition(":")
-    if name not in PROVIDERS or (colon and not number.isdecimal()):
-        raise InvalidConfig(f"device {device!r} is not one of {', '.join(PROVIDERS)}")
-    provider, package = PROVIDERS[name]
-    if provider not in ort.get_available_providers():
-        raise InvalidConfig(f"device {device!r} needs another ONNX Runtime: pip install {package}")
-    return provider, {"device_id": number} if number else {}
-
-
-def _run(session: ort.InferenceSession, names: list[str], inputs: dict[str, Floats]) -> list[Floats]:
-    try:
-        outputs: list[Floats] = session.run(names, inputs)
-    except Exception as error:  # ONNX Runtime's own classes have no common base
-        raise EvaluationError(f"ONNX Runtime failed: {_first_line(error)}") from error
-    return outputs
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -46,7 +46,7 @@ class PlayerSuggester:
             raise ModelNotFound("there is no model that plays Go" if chosen is None else f"{chosen!r} plays no Go")
         self._is_closed = threading.Event()
         self._chosen = chosen
-        self._source = CatalogModels(catalog, trusted=chosen, device=settings.device)
+        self._source = CatalogModels(catalog, trusted=chosen, device=settings.device, threads=settings.num_threads)
         self._concurrent_searches = settings.concurrent_searches
         self._first_size = _first_size(self._models)
         self._player = Player(models=self._source, settings=settings, board_size=self._first_size, notify=notify)

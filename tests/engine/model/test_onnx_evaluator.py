@@ -16,10 +16,10 @@ import pytest
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from engine.errors import EvaluationError, InvalidConfig, InvalidInput, ModelInvalid
+from engine.errors import EvaluationError, InvalidInput, ModelInvalid
 from engine.go.features import encode_actions
 from engine.model.catalog import Catalog
-from engine.model.onnx_evaluator import PROVIDERS, OnnxEvaluator, find_provider
+from engine.model.onnx_evaluator import OnnxEvaluator
 from tests.support.tiny_models import PLANES, TinyModel, tiny_go_model, write_tiny_model
 
 SIZE = 5
@@ -265,29 +265,6 @@ class TestFaults:
         model = Catalog([tmp_path]).load("tiny")
         with pytest.raises(ModelInvalid, match="hidden_size 4, expected 8"):
             OnnxEvaluator(model, board_size=SIZE, num_slots=1)
-
-
-class TestDevices:
-    def test_cpu(self) -> None:
-        assert find_provider("cpu")[0] == "CPUExecutionProvider"
-
-    @pytest.mark.parametrize("device", ["gpu", "", "cpu:", "cuda:x", "CPU"])
-    def test_unknown_device(self, device: str) -> None:
-        with pytest.raises(InvalidConfig, match="is not one of cpu, cuda"):
-            find_provider(device)
-
-    def test_missing_provider_names_the_package(self) -> None:
-        missing = [d for d, (provider, _) in PROVIDERS.items() if not _has(provider)]
-        assert missing, "every provider is here: nothing to test"
-        for device in missing:
-            with pytest.raises(InvalidConfig, match=f"pip install {PROVIDERS[device][1]}$"):
-                find_provider(device)
-
-
-def _has(provider: str) -> bool:
-    import onnxruntime
-
-    return provider in onnxruntime.get_available_providers()
 
 
 QUIET_PROGRAM = """
