@@ -2,8 +2,12 @@
 
 Our engine gets a fixed time for each move, and a move that arrives more than 0.15 s after it counts as late; the
 opponent has as long as it likes, up to a limit after which it is taken for hung. A side that hangs, crashes, plays an
-illegal move or refuses a legal one loses the game, and its engine is started anew. After two passes both engines are
-asked for the score: whether they agree with the referee is among the figures.
+illegal move or refuses a legal one loses the game, and its engine is started anew.
+
+After two passes the referee counts what stands on the board as alive, and that is the result. Both engines are asked
+for the score too; one that takes dead stones off in its mind, as GNU Go does, then disagrees. Both then play on,
+as on KGS, until neither sees dead stones of the other, and are asked again: the figures tell how often they agreed with
+the referee, before and after.
 
 Run: python benchmarks/match.py --opponent gnugo --games 100 --time 1 --sgf runs/gnugo
      python benchmarks/match.py --opponent random --size 5 --games 20 --time 0.1
@@ -42,6 +46,31 @@ LATE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """What everybody says of a score after two passes."""
+
+    score: float
+    """The referee: area, Black's view."""
+    black: str | None
+    """Black's engine, as GTP spells it; None: it does not say."""
+    white: str | None
+    """White's engine."""
+
+    def agrees(self, color: int) -> bool | None:
+        """Whether that engine agrees with the referee; None: it does not say."""
+        said = self.black if color == BLACK else self.white
+        return None if said is None else score_from_gtp(said) == self.score
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether an engine disagrees."""
+        return False in (self.agrees(BLACK), self.agrees(WHITE))
+
+    def __str__(self) -> str:
+        return f"referee {to_result(self.score)}, Black {self.black}, White {self.white}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Game:
     """One game that has ended."""
 
@@ -55,8 +84,8 @@ class Game:
     """What the loser did against the rules of the match; empty if nothing."""
     seconds: tuple[float, ...]
     """Time of each move."""
-    counts: tuple[str | None, str | None] | None = None
-    """What Black's and White's engine say of the score, None where one says nothing; None if not both have passed."""
+    counts: tuple[Count, ...] = ()
+    """At the end, if both have passed, and once more after a cleanup, if that was disputed."""
 
     @property
     def result(self) -> str:
@@ -85,7 +114,7 @@ def play_game(black: Seat, white: Seat, *, size: int, komi: float, rules: RuleSe
         color = -color
     score = position.score()
     winner = (score > 0) - (score < 0)
-    counts = _ask_for_the_score(position, black, white) if position.is_over else None
+    counts = _count(position, black, white) if position.is_over else ()
     return Game(position=position, score=score, winner=winner, forfeit="", seconds=tuple(seconds), counts=counts)
 
 
@@ -106,30 +135,56 @@ def _take_turn(position: Position, color: int, seat: Seat, seconds: list[float])
         raise Loss(f"{seat.name}: illegal move {vertex!r}: {error}") from error
 
 
-def _ask_for_the_score(position: Position, black: Seat, white: Seat) -> tuple[str | None, str | None]:
-    """Tells the last pass to the side that did not make it, then asks both."""
+def _count(position: Position, black: Seat, white: Seat) -> tuple[Count, ...]:
+    """Tells the last pass to the side that did not make it and asks both for the score, after a cleanup if need be."""
     last = position.moves[-1]
-    with contextlib.suppress(EngineError):  # an engine that is dead now will not know the score either
+    try:
         (white if last.color == BLACK else black).tell(last.color, to_gtp(last.action, position.size))
-    return black.final_score(), white.final_score()
+        count = Count(score=position.score(), black=black.final_score(), white=white.final_score())
+        cleaned = _clean_up(position, black, white) if count.is_disputed else None
+    except (EngineError, IllegalMove, InvalidVertex):
+        return ()
+    if cleaned is None:
+        return (count,)
+    return count, Count(score=cleaned.score(), black=black.final_score(), white=white.final_score())
 
 
-def count_agreements(games: Sequence[tuple[int, Game]]) -> dict[str, Any]:
-    """Of (our colour, game): how often both engines count as the referee, of the games for which they name a score."""
-    counted = [(game, *game.counts[::us]) for us, game in games if game.counts is not None]
-    disputes = []
-    agreed, asked = [0, 0, 0], [0, 0, 0]
-    for game, ours, theirs in counted:
-        said = [text is not None for text in (ours, theirs)]
-        right = [text is not None and score_from_gtp(text) == game.score for text in (ours, theirs)]
-        for i, (is_said, is_right) in enumerate(zip([*said, all(said)], [*right, all(right)], strict=True)):
-            asked[i] += is_said
-            agreed[i] += is_right
-        if said != right:
-            disputes.append(f"referee {game.result}, ours {ours}, theirs {theirs}")
-    shares = [f"{right}/{said}" for right, said in zip(agreed, asked, strict=True)]
-    names = ("our_score_agrees", "their_score_agrees", "both_scores_agree")
-    return dict(zip(names, shares, strict=True)) | {"disputed_scores": disputes}
+def _clean_up(position: Position, black: Seat, white: Seat) -> Position | None:
+    """Plays on until both pass again, and returns what then stands; None if that has no end."""
+    cleaned = position.copy()
+    color = -position.moves[-1].color
+    passes = 0
+    for _ in range(2 * position.area):
+        mover, listener = (black, white) if color == BLACK else (white, black)
+        vertex = mover.clean_up(color)
+        action = from_gtp(vertex, position.size)
+        cleaned.play(color, action)
+        listener.tell(color, vertex)
+        passes = passes + 1 if action == position.pass_action else 0
+        if passes == 2:
+            return cleaned
+        color = -color
+    return None
+
+
+def agreements(games: Sequence[tuple[int, Game]]) -> dict[str, Any]:
+    """Of (our colour, game): how often the engines count as the referee, in the games for which they name a score."""
+
+    def share(answers: Sequence[bool | None]) -> str:
+        return f"{answers.count(True)}/{len(answers) - answers.count(None)}"
+
+    def both(count: Count) -> bool | None:
+        answers = (count.agrees(BLACK), count.agrees(WHITE))
+        return None if None in answers else all(answers)
+
+    counted = [(us, game.counts) for us, game in games if game.counts]
+    return {
+        "our_score_agrees": share([counts[0].agrees(us) for us, counts in counted]),
+        "their_score_agrees": share([counts[0].agrees(-us) for us, counts in counted]),
+        "both_scores_agree": share([both(counts[0]) for _, counts in counted]),
+        "both_agree_after_cleanup": share([both(counts[-1]) for _, counts in counted]),
+        "disputed_scores": ["; cleaned up: ".join(map(str, counts)) for _, counts in counted if counts[0].is_disputed],
+    }
 
 
 def wilson_interval(successes: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
@@ -185,7 +240,7 @@ class Tally:
             "our_illegal_moves": sum(not ours_won and "illegal move" in why for ours_won, why in forfeits),
             "our_forfeits": [why for ours_won, why in forfeits if not ours_won],
             "their_forfeits": [why for ours_won, why in forfeits if ours_won],
-        } | count_agreements(self._games)
+        } | agreements(self._games)
 
     def line(self) -> str:
         """The standing in one line."""

@@ -40,6 +40,9 @@ class Seat(Protocol):
     def final_score(self) -> str | None:
         """How it counts the game that is over, as GTP spells it; None: it does not say."""
 
+    def clean_up(self, color: int) -> str:
+        """Its move after the end: no pass while it sees dead stones of the other side. Raises `EngineError`."""
+
     def close(self) -> None:
         """No more games."""
 
@@ -92,6 +95,11 @@ class EngineSeat:
         except EngineError:
             return None
 
+    def clean_up(self, color: int) -> str:
+        """Asks for a move of the cleanup."""
+        assert self._engine is not None
+        return self._engine.send("kgs-genmove_cleanup", LETTERS[color], timeout_s=self._timeout_s).text.strip()
+
     def close(self) -> None:
         """Quits, or kills, the engine."""
         if self._engine is not None:
@@ -129,6 +137,10 @@ class RandomSeat:
     def final_score(self) -> str | None:
         """It cannot count."""
         return None
+
+    def clean_up(self, color: int) -> str:
+        """It sees no dead stones."""
+        return "pass"
 
     def close(self) -> None:
         """Nothing is left behind."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks.match import Game, Tally, count_agreements, main, play_game, wilson_interval
+from benchmarks.match import Count, Game, Tally, agreements, main, play_game, wilson_interval
 from benchmarks.seats import EngineSeat, RandomSeat, score_from_gtp
 from engine.go.position import Position
 from engine.go.rules import BLACK, DEFAULT_RULES, WHITE
@@ -19,9 +20,13 @@ SCRIPTED = f"{sys.executable} -m tests.support.scripted_engine"
 class Fixed:
     """Plays these vertices; an exception is raised instead."""
 
-    def __init__(self, *moves: str | Exception, name: str = "fixed", score: str | None = None) -> None:
+    def __init__(
+        self, *moves: str | Exception, name: str = "fixed", score: str | None = None, cleanup: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self.score_after_cleanup = score
         self._score = score
+        self._cleanup = list(cleanup)
         self.heard: list[str] = []
         self._moves = list(moves)
 
@@ -41,6 +46,10 @@ class Fixed:
         self.heard.append("final_score")
         return self._score
 
+    def clean_up(self, color: int) -> str:
+        self._score = self.score_after_cleanup
+        return self._cleanup.pop(0) if self._cleanup else "pass"
+
     def close(self) -> None:
         pass
 
@@ -56,7 +65,7 @@ def test_a_game_that_is_counted() -> None:
     assert ended.seconds == (0.5, 0.5, 0.5)
     assert black.heard == ["begin 3 0.5", "-1 pass", "final_score"]
     assert white.heard == ["begin 3 0.5", "+1 B2", "+1 pass", "final_score"]
-    assert ended.counts == ("B+8.5", None)
+    assert ended.counts == (Count(score=8.5, black="B+8.5", white=None),)
 
 
 def test_a_resignation() -> None:
@@ -80,7 +89,7 @@ def test_a_game_without_end_is_counted_as_it_stands() -> None:
     ended = game(Fixed("B2", "B1"), Fixed("A1", "C3"), max_moves=2)
     assert ended.score == 0.5 - 1.0
     assert ended.winner == WHITE
-    assert ended.counts is None
+    assert ended.counts == ()
 
 
 def test_scores_are_compared_with_the_referee() -> None:
@@ -91,18 +100,32 @@ def test_scores_are_compared_with_the_referee() -> None:
         (BLACK, counted("B+8.5", "b+8.50")),
         (WHITE, counted("B+7.5", "B+8.5")),
         (WHITE, counted(None, "B+8.5")),
-        (BLACK, counted("B+8.5", "who knows")),
         (BLACK, game(Fixed("B2"), Fixed("resign"))),
     ]
-    assert count_agreements(games) == {
-        "our_score_agrees": "4/4",
-        "their_score_agrees": "1/3",
-        "both_scores_agree": "1/3",
-        "disputed_scores": [
-            "referee B+8.5, ours B+8.5, theirs B+7.5",
-            "referee B+8.5, ours B+8.5, theirs who knows",
-        ],
+    disputed = "referee B+8.5, Black B+7.5, White B+8.5"
+    assert agreements(games) == {
+        "our_score_agrees": "3/3",
+        "their_score_agrees": "1/2",
+        "both_scores_agree": "1/2",
+        "both_agree_after_cleanup": "1/2",
+        "disputed_scores": [f"{disputed}; cleaned up: {disputed}"],
     }
+
+
+def test_after_a_dispute_both_play_on_until_no_dead_stones_are_left() -> None:
+    """White's stone in the corner has one liberty; Black passes with it on the board, and White counts it as dead."""
+    black = Fixed("B2", "B1", "pass", score="B+0.5", cleanup=["A2"])
+    white = Fixed("A1", "pass", score="B+8.5", cleanup=["pass"])
+    black.score_after_cleanup = "B+8.5"
+    ended = game(black, white)
+    assert (ended.result, ended.score) == ("B+0.5", 0.5)
+    assert [str(count) for count in ended.counts] == [
+        "referee B+0.5, Black B+0.5, White B+8.5",
+        "referee B+8.5, Black B+8.5, White B+8.5",
+    ]
+    assert white.heard[-4:] == ["final_score", "+1 A2", "+1 pass", "final_score"]
+    assert len(ended.position.moves) == 5
+    assert agreements([(BLACK, ended)])["both_agree_after_cleanup"] == "1/1"
 
 
 @pytest.mark.parametrize(
