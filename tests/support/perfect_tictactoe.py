@@ -59,6 +59,25 @@ def board_of(observation: NDArray[np.float32]) -> tuple[Board, int]:
     return tuple(int(stone) for stone in stones), int(observation[18])
 
 
+def observation_of(board: Board, to_play: int) -> NDArray[np.float32]:
+    """The inverse of `board_of`."""
+    stones = np.array(board)
+    return np.concatenate([stones == 1, stones == -1, np.full(9, to_play)]).astype(np.float32)
+
+
+def positions() -> list[tuple[Board, int]]:
+    """Every position (board, player to move) that legal play can reach and that is not over: 4520."""
+    found: set[tuple[Board, int]] = set()
+    waiting = [(EMPTY_BOARD, 1)]
+    while waiting:
+        board, to_play = waiting.pop()
+        if (board, to_play) in found or is_over(board):
+            continue
+        found.add((board, to_play))
+        waiting.extend((after(board, to_play, cell), -to_play) for cell in range(9) if board[cell] == 0)
+    return sorted(found)
+
+
 def perfect_actions(observations: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int32]:
     """For each observation [G, 27] one perfect move, drawn evenly; 0 in games that are over."""
     return np.array([int(rng.choice(perfect_moves(*board_of(row)) or [0])) for row in observations], dtype=np.int32)

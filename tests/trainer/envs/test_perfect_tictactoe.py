@@ -27,6 +27,17 @@ def test_perfect_play_never_loses_and_a_naive_player_does() -> None:
         assert naive[-player] > 0
 
 
+def test_every_position_and_its_observation() -> None:
+    every = perfect.positions()
+    assert len(every) == len(set(every)) == 4520
+    assert all(perfect.board_of(perfect.observation_of(board, to_play)) == (board, to_play) for board, to_play in every)
+    env = make_vector("tengen/TicTacToe-v0", 1)
+    env.reset()
+    observations, *_ = env.step(np.array([4], np.int32))
+    board = perfect.after(perfect.EMPTY_BOARD, 1, 4)
+    assert np.array_equal(observations[0], perfect.observation_of(board, -1))
+
+
 def test_two_perfect_players_draw_in_the_environment() -> None:
     rng = np.random.default_rng(5)
     env = make_vector("tengen/TicTacToe-v0", 32)
