@@ -2,7 +2,7 @@
 
 The perfect player draws evenly among all the moves that keep the value of the position. Without noise the run plays a
 position always alike, so that all games against every opponent are few enough to be played out: a run that loses none
-of them cannot be beaten.
+of them cannot be beaten. Before that it prints how right the values are, of positions and of what is imagined.
 
 Run: python benchmarks/tictactoe.py runs/tictactoe --simulations 8 25 50 100
 """
@@ -15,14 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tests.support.perfect_tictactoe import (
     Board,
+    after,
+    is_over,
     observation_of,
     outcomes_against_everything,
     perfect_actions,
     positions,
+    value,
 )
 from trainer.actor import Publisher, make_evaluator
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
@@ -64,6 +68,30 @@ def every_line(chosen: dict[tuple[Board, int], int]) -> dict[str, dict[int, int]
     return found
 
 
+def value_errors(checkpoint: Checkpoint, *, moves: int, seed: int) -> list[float]:
+    """Mean error of the value, in [0, 2], of every position, and after 1, ..., `moves` imagined moves from there.
+
+    The moves are random legal ones; games that end on the way go on with their outcome.
+    """
+    network, support = checkpoint.averaged_network(), checkpoint.config.network.value
+    rng = np.random.default_rng(seed)
+    now = positions()
+    errors = []
+    with torch.no_grad():
+        output = network.initial(torch.from_numpy(np.stack([observation_of(*position) for position in now])))
+        for _ in range(moves + 1):
+            truth = np.array([value(*position) for position in now])
+            errors.append(float(np.abs(support.decode(output.value_logits).numpy() - truth).mean()))
+            actions = [int(rng.choice([cell for cell in range(9) if board[cell] == 0] or [0])) for board, _ in now]
+            output = network.recurrent(output.hidden, torch.eye(9)[actions])
+            steps = zip(now, actions, strict=True)
+            now = [
+                (board if is_over(board) else after(board, to_play, action), -to_play)
+                for (board, to_play), action in steps
+            ]
+    return errors
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plays and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     checkpoint = load_checkpoint(find_checkpoint(options.run))
     print(f"step {checkpoint.progress['step']} of {options.run}")
+    errors = value_errors(checkpoint, moves=4, seed=options.seed)
+    print("error of the value after 0, 1, ... imagined moves: " + " ".join(f"{error:.3f}" for error in errors))
     for number in options.simulations:
         rng = np.random.default_rng(options.seed)
 

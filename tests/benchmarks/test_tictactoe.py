@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.tictactoe import choices, every_line
+from benchmarks.tictactoe import choices, every_line, value_errors
 from tests.support.perfect_tictactoe import perfect_moves, positions
 from trainer.checkpoint import Checkpoint
 from trainer.config import load_config
@@ -21,6 +21,9 @@ def test_who_has_learned_nothing_plays_by_the_rules_and_loses() -> None:
     assert chosen.keys() == set(positions())
     assert all(board[action] == 0 for (board, _), action in chosen.items())
     assert all(outcomes[-1] > 0 for outcomes in every_line(chosen).values())
+    errors = value_errors(untrained, moves=2, seed=0)
+    assert len(errors) == 3
+    assert all(0.5 < error < 1.5 for error in errors)
 
 
 def test_a_perfect_player_loses_no_line() -> None:
