@@ -14,6 +14,7 @@ from typing import Final
 
 from engine.analysis import Analysis
 from engine.errors import TengenError
+from engine.go.board_tree import POINT_BYTES, SLOT_BYTES
 from engine.go.features import Variant
 from engine.go.position import Position
 from engine.go.rules import BLACK, WHITE
@@ -65,7 +66,7 @@ class Searcher:
         """Whether someone is about to start a search."""
         self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
         self._grounded: GroundedEvaluator | None = None
-        if settings.rules_depth or settings.reground_every:
+        if settings.keeps_boards:
             evaluator = self._grounded = GroundedEvaluator(
                 evaluator,
                 size=size,
@@ -145,6 +146,8 @@ def node_limit(manifest: ModelManifest, size: int, settings: PlayerSettings) -> 
     """Nodes of one tree, so that all trees with their hidden states stay within `settings.max_memory_mib`."""
     area = size * size
     node_bytes = NODE_BYTES + ACTION_BYTES * (area + 1) + STATE_NUMBER_BYTES * manifest.shape.hidden_size * area
+    if settings.keeps_boards:
+        node_bytes += SLOT_BYTES + POINT_BYTES * area
     share = settings.max_memory_mib * 2**20 // settings.concurrent_searches
     return max(MIN_NODES, min(MAX_NODES, share // node_bytes))
 

@@ -21,6 +21,10 @@ _MAX_DEFAULT_THREADS: Final = 16
 """One tree gains nothing from more threads: they wait for each other and for the interpreter."""
 
 
+MOST_PLIES_IMAGINED: Final = 255
+"""The rarest look at real positions that can be asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayerSettings:
     """Settings of a `Player`; every field has a default that suits a desktop."""
@@ -50,12 +54,13 @@ class PlayerSettings:
     1 / temperature, which halves every `size` plies; 0: always the best."""
     ponder: bool = False
     """Whether to think in the opponent's time; with `reuse_tree` and PUCT."""
-    rules_depth: int = 0
-    """Down to how many plies below the root the search takes from the rules what is legal and how two passes end, and
-    not from the network's imagination; 0: at the root only. Fixed when the network is loaded."""
+    rules_depth: float = math.inf
+    """Down to how many plies below the root the search learns from the rules what is legal and how two passes end,
+    instead of imagining it; 0: at the root only, as in MuZero; infinity: everywhere. Fixed when the network is
+    loaded."""
     reground_every: int = 0
-    """At every so many plies the search looks at the real position instead of imagining it: 1 is AlphaZero, 0, never,
-    is MuZero. Fixed when the network is loaded."""
+    """At every so many plies below the root the search looks at the real position instead of imagining it: 1 is
+    AlphaZero; 0, never, is MuZero. At most MOST_PLIES_IMAGINED. Fixed when the network is loaded."""
     root_symmetries: bool = False
     """Whether the root's evaluation is the mean over the board's eight symmetries; fixed when the network is loaded."""
     device: str = "cpu"
@@ -87,12 +92,15 @@ class PlayerSettings:
                 raise InvalidConfig(f"{name} must be a positive number of seconds, not {value!r}")
         if not (math.isfinite(self.lag_buffer_s) and self.lag_buffer_s >= 0):
             raise InvalidConfig(f"lag_buffer_s must be a number of seconds >= 0, not {self.lag_buffer_s!r}")
+        if not self.rules_depth >= 0:
+            raise InvalidConfig(f"rules_depth must be a number >= 0, not {self.rules_depth!r}")
+        if self.reground_every > MOST_PLIES_IMAGINED:
+            raise InvalidConfig(f"reground_every must be at most {MOST_PLIES_IMAGINED}, not {self.reground_every!r}")
         if not 0 <= self.resign_winrate < 0.5:
             raise InvalidConfig(f"resign_winrate must be in [0, 0.5), not {self.resign_winrate!r}")
         for name, least in (
             ("threads", 0),
             ("gumbel_visits", 0),
-            ("rules_depth", 0),
             ("reground_every", 0),
             ("visits", 1),
             ("playouts", 1),
@@ -109,6 +117,11 @@ class PlayerSettings:
         """Whether thinking in the opponent's time is wanted and of use: a Gumbel search keeps nothing of it."""
         counts = [count for count in (self.visits, self.playouts) if count is not None]
         return self.ponder and self.reuse_tree and self.resolve_algorithm(min(counts, default=None)) == "puct"
+
+    @property
+    def keeps_boards(self) -> bool:
+        """Whether the nodes of a search have real boards."""
+        return self.rules_depth > 0 or self.reground_every > 0
 
     @property
     def num_threads(self) -> int:

@@ -244,7 +244,7 @@ class BoardTree:
 
     def depth(self, slot: int) -> int:
         """Plies from the root to `slot`."""
-        return int(self.slots.ply[slot] - self.slots.root_ply[0])
+        return self.slots.ply.item(slot) - self.slots.root_ply.item()
 
     def outcome(self, slot: int) -> float:
         """The sign of the area score, Black's view: exact where two passes have ended the game."""

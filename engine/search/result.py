@@ -74,7 +74,7 @@ class SearchResult:
     def principal_variation(self, action: int | None = None, max_length: int = MAX_VARIATION_LENGTH) -> list[int]:
         """The most visited line that begins with `action` (None: the best), at most MAX_VARIATION_LENGTH actions.
 
-        Below the root the learned model imagines the moves, so they may be illegal on the board.
+        Below the root they may be illegal on the board, where the evaluator only imagines what is legal.
         """
         first = self.best_action if action is None else action
         line = self.variations[first, :max_length]

@@ -6,6 +6,7 @@ Only the standard library is imported before standard output belongs to GTP.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import threading
 from collections.abc import Sequence
@@ -101,6 +102,8 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         search=SearchConfig(choice=options.choice, settle_distance=options.settle),
         temperature=options.temperature,
         ponder=options.ponder,
+        rules_depth=options.rules_depth,
+        reground_every=options.reground_every,
         root_symmetries=options.root_symmetries,
         device=options.device,
         time_s=options.time,
@@ -151,6 +154,20 @@ def make_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         help="stop when the search has moved by less than this since its half, 0.1 for example; %(default)s: never",
+    )
+    strength.add_argument(
+        "--rules-depth",
+        metavar="PLIES",
+        type=float,
+        default=math.inf,
+        help="so far ahead the rules say what is legal, then the network does: 0 is MuZero; %(default)s: everywhere",
+    )
+    strength.add_argument(
+        "--reground-every",
+        metavar="PLIES",
+        type=int,
+        default=0,
+        help="look at the real board every so many plies ahead: 1 is AlphaZero; %(default)s: never, as in MuZero",
     )
     strength.add_argument(
         "--root-symmetries", action="store_true", help="judge the board turned and mirrored, and take the mean"

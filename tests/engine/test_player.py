@@ -373,6 +373,7 @@ def test_does_not_pass_a_game_away_that_the_network_believes_won() -> None:
 def test_does_not_pass_first_on_a_lost_board() -> None:
     with playing(Opinion(logits={PASS: 9.0}, value=0.9), diagram=HALF_WAY) as player:
         assert vertex(player.generate(BLACK, play=False).action) != "pass"
+    with playing(Opinion(logits={PASS: 9.0}, value=0.9, values={PASS: -0.9}), diagram=HALF_WAY) as player:
         assert vertex(player.generate(WHITE).action) == "pass"
 
 

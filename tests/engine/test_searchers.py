@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from engine.go.position import Position
 from engine.go.rules import BLACK
+from engine.grounded import GroundedEvaluator
 from engine.model.catalog import Catalog
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model_source import CatalogModels
@@ -17,7 +19,7 @@ from engine.search.limits import Limits
 from engine.searchers import BackgroundLoad, Searcher, SearcherPool, node_limit
 from engine.settings import PlayerSettings
 from engine.turn import Turn
-from tests.support.scripted_models import ScriptedModels, scripted_manifest
+from tests.support.scripted_models import Opinion, ScriptedModels, scripted_manifest
 from tests.support.tiny_models import write_tiny_model
 
 LONG_S = 60.0
@@ -36,9 +38,9 @@ def search(pool: SearcherPool, size: int, limits: Limits):  # type: ignore[no-un
 @pytest.mark.parametrize(
     ("size", "hidden_size", "mib", "searches", "nodes"),
     [
-        (9, 32, 1024, 1, 2**30 // (64 + 8 * 82 + 2 * 32 * 81)),
-        (9, 32, 1024, 4, 2**28 // (64 + 8 * 82 + 2 * 32 * 81)),
-        (19, 64, 1024, 1, 2**30 // (64 + 8 * 362 + 2 * 64 * 361)),
+        (9, 32, 1024, 1, 2**30 // (64 + 8 * 82 + 2 * 32 * 81 + 32 + 6 * 81)),
+        (9, 32, 1024, 4, 2**28 // (64 + 8 * 82 + 2 * 32 * 81 + 32 + 6 * 81)),
+        (19, 64, 1024, 1, 2**30 // (64 + 8 * 362 + 2 * 64 * 361 + 32 + 6 * 361)),
         (19, 1024, 16, 8, 64),
         (5, 1, 2**20, 1, 2**20),
     ],
@@ -47,6 +49,24 @@ def test_nodes_fit_into_the_memory(size: int, hidden_size: int, mib: int, search
     manifest = scripted_manifest((size,), hidden_size=hidden_size)
     settings = PlayerSettings(max_memory_mib=mib, concurrent_searches=searches)
     assert node_limit(manifest, size, settings) == nodes
+
+
+def test_pure_imagination_needs_no_memory_for_boards() -> None:
+    settings = PlayerSettings(max_memory_mib=1024, rules_depth=0)
+    expected = 2**30 // (64 + 8 * 82 + 2 * 32 * 81)
+    assert node_limit(scripted_manifest((9,), hidden_size=32), 9, settings) == expected
+
+
+@pytest.mark.parametrize(("rules_depth", "tried"), [(0, True), (1, False), (math.inf, False)])
+def test_the_rules_reach_as_deep_as_asked(rules_depth: float, tried: bool) -> None:
+    """The network likes a stone on a stone best, everywhere."""
+    models = ScriptedModels(3, opinion=Opinion(logits={4: 30.0}))
+    settings = PlayerSettings(threads=1, max_memory_mib=16, rules_depth=rules_depth)
+    pool = SearcherPool(models, settings, notify=lambda _: None)
+    turn = Turn.of(Position(3), BLACK)
+    result = pool.start(turn, Limits(visits=40), model=None, seed=0, settings=settings).wait()
+    assert result.principal_variation(4)[0] == 4
+    assert (result.principal_variation(4)[1] == 4) == tried
 
 
 def test_the_network_gets_as_many_slots_as_the_tree_has_nodes() -> None:
@@ -68,10 +88,12 @@ def test_a_long_analysis_keeps_within_its_memory_and_goes_on(tmp_path: Path) -> 
     write_tiny_model(tmp_path, "tiny", trained=(19,), playable=(19, 19))
     settings = PlayerSettings(threads=2, max_memory_mib=16)
     searcher = Searcher.open(CatalogModels(Catalog([tmp_path])), None, 19, settings)
-    evaluator, tree = searcher._search.evaluator, searcher._search._tree
-    assert isinstance(evaluator, OnnxEvaluator)
-    states = evaluator.hidden_bytes * evaluator.num_slots
-    assert 15 * 2**20 < states + sum(array.nbytes for array in tree) <= 16 * 2**20
+    grounded, tree = searcher._search.evaluator, searcher._search._tree
+    assert isinstance(grounded, GroundedEvaluator)
+    assert isinstance(grounded._evaluator, OnnxEvaluator)
+    states = grounded._evaluator.hidden_bytes * grounded.num_slots
+    kept = states + sum(array.nbytes for array in (*tree, *grounded._boards.slots))
+    assert 15 * 2**20 < kept <= 16 * 2**20
     process, nodes = psutil.Process(), tree.status.shape[1]
     with searcher.start(Turn.of(Position(19), BLACK), Limits(), seed=0, settings=settings) as handle:
         resident = []

@@ -25,6 +25,10 @@ from engine.settings import PlayerSettings, available_cores
         {"resign_turns": 0},
         {"max_memory_mib": 1},
         {"concurrent_searches": 0},
+        {"rules_depth": -1},
+        {"rules_depth": float("nan")},
+        {"reground_every": -1},
+        {"reground_every": 256},
     ],
 )
 def test_out_of_range(fields: dict[str, Any]) -> None:
