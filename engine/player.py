@@ -93,6 +93,7 @@ class Player:
         self._is_aborted = False
         self._is_preloading = preload
         self._loading: BackgroundLoad | None = None
+        self._error_before: Exception | None = None
         self._load_in_background()
 
     # --- the game
@@ -259,9 +260,9 @@ class Player:
 
     @property
     def ready_error(self) -> Exception | None:
-        """Why loading failed, if it did; the next search tries again."""
+        """Why loading failed, if it did; the next search tries again. Until that has ended, what was wrong before."""
         loading = self._loading
-        return loading.error if loading is not None and loading.is_done else None
+        return loading.error if loading is not None and loading.is_done else self._error_before
 
     def ensure_ready(self, timeout_s: float | None = None) -> bool:
         """Waits for the background loading; returns whether it has ended well. Raises nothing: see `ready_error`."""
@@ -292,6 +293,7 @@ class Player:
         loading = self._loading
         is_due = loading is None or loading.key != key or (loading.is_done and loading.error is not None)
         if (self._is_preloading or force) and is_due:
+            self._error_before = None if loading is None else loading.error
             loading = self._loading = BackgroundLoad(self._pool, *key, notify=self._notify)
         return loading
 

@@ -678,6 +678,7 @@ def test_a_player_without_models_still_keeps_the_game() -> None:
         assert not player.ensure_ready(LONG_S)
         assert isinstance(player.ready_error, ModelNotFound)
         player.new_game(13)
+        assert isinstance(player.ready_error, ModelNotFound)  # whether or not the next attempt has ended
         player.play(BLACK, 3)
         with pytest.raises(ModelNotFound):
             player.generate(WHITE)
