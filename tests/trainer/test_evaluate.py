@@ -133,14 +133,16 @@ def test_cartpole_is_learned_from_zero(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_tictactoe_is_learned_from_zero(tmp_path: Path) -> None:
-    """A short run all but never loses to a perfect player."""
-    rng = np.random.default_rng(0)
-    first, second = evaluate(
-        learned("tictactoe", tmp_path, "learner.total_steps=2000"),
-        games=200,
-        opponent=lambda observations, infos: perfect_actions(observations, rng),
-    )
-    assert (first.returns < 0).mean() <= 0.05
-    assert (second.returns > 0).mean() <= 0.25
+    """The whole run of the preset, about 260 s of one core, never loses to a perfect player, however long it thinks."""
+    checkpoint = learned("tictactoe", tmp_path)
+    for num_simulations in (8, 25, 50):
+        rng = np.random.default_rng(0)
+        first, second = evaluate(
+            checkpoint,
+            games=400,
+            num_simulations=num_simulations,
+            opponent=lambda observations, infos, rng=rng: perfect_actions(observations, rng),
+        )
+        assert (first.returns.tolist(), second.returns.tolist()) == ([0] * 200, [0] * 200)
