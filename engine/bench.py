@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Final
 
 from engine import __version__, speed
@@ -15,6 +16,7 @@ from engine.errors import ModelNotFound
 from engine.model.catalog import Catalog
 from engine.model.folder import ModelFolder, load_model
 from engine.model.onnx_evaluator import OnnxEvaluator
+from engine.searchers import paying_leaves
 from engine.settings import available_cores
 
 RULES_SIZES: Final = (9, 13, 19)
@@ -68,19 +70,17 @@ def _search_rows(folder: ModelFolder, options: argparse.Namespace, tell: speed.T
     rows = []
     manifest = folder.manifest
     for size in _sizes(folder, options.size):
-        for threads in options.threads:
+        facts = {"model": manifest.identity, "channels": manifest.shape.hidden_size, "size": size}
+        for threads, leaves in product(options.threads, sorted({1, paying_leaves(manifest, size)})):
             evaluator = OnnxEvaluator(
                 load_model(folder), board_size=size, num_slots=NUM_SLOTS, device=options.device, callers=threads
             )
             measured = speed.measure_search(
-                evaluator, size=size, threads=threads, slices=options.slices, slice_s=options.slice
+                evaluator, size=size, threads=threads, leaves=leaves, slices=options.slices, slice_s=options.slice
             )
-            rows.append(
-                {"model": manifest.identity, "channels": manifest.shape.hidden_size, "size": size, "threads": threads}
-                | asdict(measured)
-            )
+            rows.append(facts | {"threads": threads, "leaves": leaves} | asdict(measured))
             tell(
-                f"search    {manifest.name} {size}x{size}, {threads} threads: "
+                f"search    {manifest.name} {size}x{size}, {threads} threads, leaves by {leaves}: "
                 f"{measured.search_evals_per_s:.0f} evals/s of {measured.raw_evals_per_s:.0f} raw, "
                 f"ratio {measured.ratio:.3f} ({measured.core_ratio:.3f} by processor time)"
             )

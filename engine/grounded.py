@@ -8,13 +8,13 @@ takes the place of the imagined one. With 1 that is AlphaZero, with 0 MuZero. Kn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import InvalidInput
-from engine.go.board_tree import NO_BOARD, BoardTree, set_where_illegal
+from engine.go.board_tree import NO_BOARD, BoardTree, BranchBuffers, set_where_illegal
 from engine.go.features import Variant
 from engine.go.position import Position
 from engine.model.contract import ILLEGAL_LOGIT, Evaluator, RecurrentOutput, RootOutput
@@ -27,6 +27,9 @@ _KNOWN: Final = 1
 """The node has a board."""
 _CHECKED: Final = 2
 """It has, and only legal actions are tried there."""
+
+_IMAGINED, _SEEN, _ENDED = range(3)
+"""How a node is judged: by imagination, by a look at the real position, by the rules."""
 
 
 class GroundedEvaluator:
@@ -71,35 +74,67 @@ class GroundedEvaluator:
         to_play: NDArray[np.int8],
         child_slots: NDArray[np.int32],
     ) -> RecurrentOutput:
-        """See `Evaluator.recurrent`; of one state. The state of a node where the game is over is not computed."""
-        if len(actions) != 1:
-            raise InvalidInput(f"{len(actions)} states: expected one")
-        parent, child = parent_slots.item(), child_slots.item()
-        boards, known = self._boards, self._knowledge[parent]
-        buffers = boards.take()
+        """See `Evaluator.recurrent`. The states of nodes where the game is over are not computed."""
+        parents, moves, children = parent_slots.tolist(), actions.tolist(), child_slots.tolist()
+        branches = [self._boards.take() for _ in moves]
         try:
-            passes = NO_BOARD
-            if known != _LOST:
-                passes = boards.play(buffers, parent, actions.item(), child, is_checked=known == _CHECKED)
-            if passes == NO_BOARD:
-                self._knowledge[child] = _LOST
-                return self._evaluator.recurrent(parent_slots, actions, to_play, child_slots)
-            if passes == 2 and self._ends_are_exact:
-                return _end(boards.outcome(child), num_actions=buffers.legal.shape[1])
-            if self._reground_every and self._is_due(parent, child):
-                root = self._evaluator.initial(boards.observe(buffers, child, variant=self._variant), child_slots)
-                output = RecurrentOutput(
-                    policy_logits=root.policy_logits, value=root.value, reward=np.zeros(1, np.float32)
-                )
-            else:
+            steps = [self._follow(*step) for step in zip(branches, parents, moves, children, strict=True)]
+            if all(step == _IMAGINED for step in steps):
                 output = self._evaluator.recurrent(parent_slots, actions, to_play, child_slots)
-            is_near = boards.depth(child) <= self._rules_depth
-            self._knowledge[child] = _CHECKED if is_near else _KNOWN
-            if is_near:
-                set_where_illegal(buffers.branch, output.policy_logits, ILLEGAL_LOGIT)
+            else:
+                output = self._answer(steps, branches, parent_slots, actions, to_play, child_slots)
+            for row, child in enumerate(children):
+                if self._knowledge[child] == _CHECKED and steps[row] != _ENDED:
+                    logits = output.policy_logits[row : row + 1]
+                    set_where_illegal(branches[row].branch, logits, ILLEGAL_LOGIT)
             return output
         finally:
-            boards.give_back(buffers)
+            for buffers in branches:
+                self._boards.give_back(buffers)
+
+    def _follow(self, buffers: BranchBuffers, parent: int, action: int, child: int) -> int:
+        """Plays `action` on the board of `parent`, and notes what is known of `child`. Returns how it is judged."""
+        known, passes = self._knowledge[parent], NO_BOARD
+        if known != _LOST:
+            passes = self._boards.play(buffers, parent, action, child, is_checked=known == _CHECKED)
+        if passes == NO_BOARD:
+            self._knowledge[child] = _LOST
+            return _IMAGINED
+        self._knowledge[child] = _CHECKED if self._boards.depth(child) <= self._rules_depth else _KNOWN
+        if passes == 2 and self._ends_are_exact:
+            return _ENDED
+        return _SEEN if self._reground_every and self._is_due(parent, child) else _IMAGINED
+
+    def _answer(
+        self,
+        steps: Sequence[int],
+        branches: Sequence[BranchBuffers],
+        parent_slots: NDArray[np.int32],
+        actions: NDArray[np.int32],
+        to_play: NDArray[np.int8],
+        child_slots: NDArray[np.int32],
+    ) -> RecurrentOutput:
+        """What the rules, looks at real positions, and imagination say, each of its own rows."""
+        count = len(steps)
+        policy_logits = np.zeros((count, branches[0].legal.shape[1]), np.float32)
+        value, reward = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        ended, seen, imagined = (np.flatnonzero(np.equal(steps, how)) for how in (_ENDED, _SEEN, _IMAGINED))
+        for row in ended.tolist():
+            value[row] = self._boards.outcome(child_slots[row].item())
+        if seen.size:
+            looks = [
+                self._boards.observe(branches[row], child_slots[row].item(), variant=self._variant)
+                for row in seen.tolist()
+            ]
+            root = self._evaluator.initial(np.concatenate(looks), child_slots[seen])
+            policy_logits[seen], value[seen] = root.policy_logits, root.value
+        if imagined.size:
+            output = self._evaluator.recurrent(
+                parent_slots[imagined], actions[imagined], to_play[imagined], child_slots[imagined]
+            )
+            policy_logits[imagined], value[imagined] = output.policy_logits, output.value
+            reward[imagined] = output.reward
+        return RecurrentOutput(policy_logits=policy_logits, value=value, reward=reward)
 
     def _is_due(self, parent: int, child: int) -> bool:
         """Whether it is time for a look at the real position; counts."""
@@ -107,12 +142,3 @@ class GroundedEvaluator:
         is_due = imagined >= self._reground_every
         self._imagined[child] = 0 if is_due else imagined
         return is_due
-
-
-def _end(outcome: float, *, num_actions: int) -> RecurrentOutput:
-    """What is to be said of a game that is over."""
-    return RecurrentOutput(
-        policy_logits=np.zeros((1, num_actions), np.float32),
-        value=np.full(1, outcome, np.float32),
-        reward=np.zeros(1, np.float32),
-    )

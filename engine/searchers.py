@@ -36,6 +36,9 @@ NODE_BYTES: Final = 64
 """A node of the tree without its actions."""
 ACTION_BYTES: Final = 8
 """An action of a node."""
+FEW_LEAVES: Final = 4
+LITTLE_WORK: Final = 200_000
+"""Channels squared times points: up to this a batch of four evaluates 1.2 times as fast or more."""
 MAX_NODES: Final = 2**20
 """More nodes than this are never of use to a search of minutes."""
 MIN_NODES: Final = 64
@@ -84,6 +87,7 @@ class Searcher:
             config=SearchConfig(),
             max_nodes=evaluator.num_slots,
             threads=settings.num_threads,
+            leaves=settings.leaves or paying_leaves(manifest, size),
             clock=clock,
             on_full=on_full,
         )
@@ -140,6 +144,12 @@ class Searcher:
         position.play(BLACK, 0)
         self.start(Turn.of(position, WHITE), _WARM_UP, seed=0, settings=settings).wait()
         self._turn = None  # a game's first search is its own
+
+
+def paying_leaves(manifest: ModelManifest, size: int) -> int:
+    """How many leaves to evaluate together: several where a single position is too little work for the network."""
+    channels = manifest.shape.hidden_size
+    return FEW_LEAVES if channels * channels * size * size <= LITTLE_WORK else 1
 
 
 def node_limit(manifest: ModelManifest, size: int, settings: PlayerSettings) -> int:

@@ -33,6 +33,8 @@ class PlayerSettings:
     """Name or folder of the model; None: the catalog's choice for the board size."""
     threads: int = 0
     """Search threads of one search; 0: the cores that this process may use."""
+    leaves: int = 0
+    """Leaves that a thread has evaluated together; 0: as many as pay for the network and the board."""
     algorithm: Algorithm = "auto"
     """"puct", "gumbel", or "auto": Gumbel where at most `gumbel_visits` visits are asked for, else PUCT."""
     gumbel_visits: int = 64
@@ -100,6 +102,7 @@ class PlayerSettings:
             raise InvalidConfig(f"resign_winrate must be in [0, 0.5), not {self.resign_winrate!r}")
         for name, least in (
             ("threads", 0),
+            ("leaves", 0),
             ("gumbel_visits", 0),
             ("reground_every", 0),
             ("visits", 1),

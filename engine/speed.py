@@ -32,7 +32,7 @@ from engine.search.config import SearchConfig
 from engine.search.limits import Limits
 from engine.search.roots import RootBatch, masked_softmax, set_roots
 from engine.search.search import Search
-from engine.search.simulation import Simulation
+from engine.search.simulation import Simulations
 from engine.search.tree import allocate_tree
 from engine.turn import Turn
 
@@ -55,7 +55,7 @@ os._exit(0 if ready else 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpeed:
-    """A search of the empty board against the bare network: same graph, batch 1, as many threads."""
+    """A search of the empty board against the bare network: same graph, same batches, as many threads."""
 
     raw_evals_per_s: float
     """Evaluations a second of the recurrent graph alone, in a loop in every thread."""
@@ -117,18 +117,22 @@ def empty_board(size: int) -> RootBatch:
     return Turn.of(Position(size), BLACK).root()
 
 
-def measure_search(evaluator: OnnxEvaluator, *, size: int, threads: int, slices: int, slice_s: float) -> SearchSpeed:
+def measure_search(
+    evaluator: OnnxEvaluator, *, size: int, threads: int, leaves: int, slices: int, slice_s: float
+) -> SearchSpeed:
     """Compares the search with the bare network in `slices` pairs of slices of `slice_s` seconds; blocks as long."""
     root = empty_board(size)
     max_nodes = min(evaluator.num_slots, _MOST_NODES)
-    search = Search(evaluator, num_actions=size * size + 1, config=_CONFIG, max_nodes=max_nodes, threads=threads)
-    bare = evaluator.bare_recurrent()
+    search = Search(
+        evaluator, num_actions=size * size + 1, config=_CONFIG, max_nodes=max_nodes, threads=threads, leaves=leaves
+    )
+    bare = evaluator.bare_recurrent(leaves)
 
     def run_search() -> int:
         return search.start(root, Limits(time_s=slice_s, visits=max_nodes)).wait().evaluations
 
     search.start(root, Limits(visits=50)).wait()
-    pairs = [(rate_of(lambda: run_bare(bare, threads, slice_s)), rate_of(run_search)) for _ in range(slices)]
+    pairs = [(rate_of(lambda: leaves * run_bare(bare, threads, slice_s)), rate_of(run_search)) for _ in range(slices)]
     return SearchSpeed(
         raw_evals_per_s=median(raw[0] for raw, _ in pairs),
         search_evals_per_s=median(searched[0] for _, searched in pairs),
@@ -184,15 +188,15 @@ def _time_kernels(evaluator: NoNetwork, root: RootBatch) -> float:
     tree = allocate_tree(1, evaluator.num_slots, output.policy_logits.shape[1])
     prior = masked_softmax(output.policy_logits, root.legal_mask)
     set_roots(tree, root, prior=prior, root_scores=output.policy_logits, value=output.value)
-    simulation = Simulation(evaluator, tree, _CONFIG.formula(pass_action=root.pass_action))
+    simulations = Simulations(evaluator, tree, _CONFIG.formula(pass_action=root.pass_action))
     total = 0.0
     for _ in range(OVERHEAD_VISITS):
         start = time.thread_time()
-        simulation.begin()
+        simulations.begin()
         total += time.thread_time() - start
-        simulation.evaluate()
+        simulations.evaluate()
         start = time.thread_time()
-        simulation.finish()
+        simulations.finish()
         total += time.thread_time() - start
     return 1e6 * total / OVERHEAD_VISITS
 

@@ -122,11 +122,11 @@ class OnnxEvaluator:
         check_finite("reward", rewards[0])
         return RecurrentOutput(policy_logits=policy_logits, value=value, reward=rewards[0])
 
-    def bare_recurrent(self) -> Callable[[], None]:
-        """One evaluation of the recurrent graph and nothing else, of one state of zeros: the limit of `recurrent`."""
+    def bare_recurrent(self, batch: int = 1) -> Callable[[], None]:
+        """One run of the recurrent graph and nothing else, on `batch` states of zeros: the limit of `recurrent`."""
         sessions = self._sessions
-        hidden = np.zeros((1, *sessions.hidden_shape), dtype=np.float32)
-        planes = np.zeros((1, self.shape.action_size, *sessions.hidden_shape[1:]), dtype=np.float32)
+        hidden = np.zeros((batch, *sessions.hidden_shape), dtype=np.float32)
+        planes = np.zeros((batch, self.shape.action_size, *sessions.hidden_shape[1:]), dtype=np.float32)
 
         def evaluate() -> None:
             sessions.run_recurrent(hidden, planes)

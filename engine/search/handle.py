@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -19,9 +19,12 @@ from engine.search.limits import Limits
 from engine.search.pruning import forget_least_visited
 from engine.search.qvalues import RootStatistics, read_root_statistics
 from engine.search.result import MAX_VARIATION_LENGTH, SearchResult, StopReason, read_variations
-from engine.search.simulation import Simulation
+from engine.search.simulation import Simulations
 from engine.search.stopping import StopRules
 from engine.search.tree import ROOT, UNVISITED, Tree
+
+LEAF_VISITS: Final = 32
+"""A thread takes a second leaf at a time after so many simulations, a third after twice as many, and so on."""
 
 
 class SearchHandle:
@@ -38,6 +41,7 @@ class SearchHandle:
         clock: Callable[[], float],
         started_s: float,
         carried_visits: int = 0,
+        leaves: int = 1,
         on_full: Callable[[], None] | None = None,
     ) -> None:
         limits = limits.less(carried_visits)
@@ -47,6 +51,7 @@ class SearchHandle:
         self._choice = choice
         self._formula = choice.config.formula(pass_action=choice.roots.pass_action)
         self._carried_visits = carried_visits
+        self._leaves = leaves
         self._winning_action = int(choice.winning_actions()[0])
         self._clock = clock
         self._on_full = on_full
@@ -151,9 +156,9 @@ class SearchHandle:
     def _work(self) -> None:
         """One thread's share: simulations until there is a reason to stop."""
         try:
-            simulation = Simulation(self._evaluator, self._tree, self._formula)
-            while self._advance(simulation):
-                simulation.evaluate()
+            simulations = Simulations(self._evaluator, self._tree, self._formula, most=self._leaves)
+            while self._advance(simulations):
+                simulations.evaluate()
         except BaseException as error:  # surfaces in `wait`
             with self._changed:
                 self._error = self._error or error
@@ -166,33 +171,42 @@ class SearchHandle:
             if is_last:
                 self._finish()
 
-    def _advance(self, simulation: Simulation) -> bool:
-        """Ends the simulation under way, if any, and begins the next; False when the search is to end.
+    def _advance(self, simulations: Simulations) -> bool:
+        """Ends the simulations under way, if any, and begins others; False when the search is to end.
 
         Waits while all leaves are taken.
         """
         with self._changed:
-            if simulation.is_under_way:
-                self._evaluations += simulation.finish()
-                if simulation.is_tree_full:
-                    self._make_room()
+            if simulations.are_under_way:
+                self._evaluations += simulations.finish()
                 self._wake()
-            while True:
-                self._stop_reason = self._stop_reason or self._rules.reason(self._simulations_begun)
+            while not self._begin(simulations):
                 if self._stop_reason is not None:
                     self._wake()
                     return False
-                if self._halves:
-                    self._tree.considered_visits[0] = self._rounds.considered
-                if simulation.begin():
-                    break
                 self._waiting += 1
                 self._changed.wait()
                 self._waiting -= 1
+            return True
+
+    def _begin(self, simulations: Simulations) -> int:
+        """Begins simulations, fewer in a young tree, which has fewer leaves worth a look; returns how many."""
+        wanted = min(simulations.most, 1 + self._simulations_begun // LEAF_VISITS)
+        for begun in range(wanted):
+            if simulations.is_tree_full:
+                simulations.is_tree_full = False
+                self._make_room()
+            self._stop_reason = self._stop_reason or self._rules.reason(self._simulations_begun)
+            if self._stop_reason is not None:
+                return begun
+            if self._halves:
+                self._tree.considered_visits[0] = self._rounds.considered
+            if not simulations.begin():
+                return begun
             self._simulations_begun += 1
             if self._halves and self._rounds.advance():
                 self._begin_round()
-            return True
+        return wanted
 
     def _make_room(self) -> None:
         """Forgets part of a full tree, and tells of the first time."""

@@ -1,4 +1,4 @@
-"""`Lane`: all that the kernels need to know of one thread's simulations, as one compiled value.
+"""`Lane`: all that the kernels need to know of one simulation at a time, as one compiled value.
 
 Entering compiled code costs a fraction of a microsecond for every array that is handed over, and tree and descents are
 two dozen: more than the whole work of a simulation. A lane is taken apart once, when it is made.
@@ -41,7 +41,8 @@ def _compiled(lane: type[_Proxy]) -> type[_Proxy]:
 
 @_compiled
 class Lane(structref.StructRefProxy):
-    """One tree (the only one of its arrays), its formula, and a thread's own buffers. Only kernels see the fields."""
+    """One tree (the only one of its arrays), its formula, and the buffers of one simulation. Only kernels see the
+    fields."""
 
     tree: Tree
     """The tree, shared with every other lane."""
@@ -65,18 +66,29 @@ def _make(tree, formula, active, descents, policy_logits, value, reward):  # typ
 
 
 class LaneBuffers:
-    """A lane together with the arrays that Python reads and writes."""
+    """Lanes together with the arrays that Python reads and writes, of which each lane has a row."""
 
-    def __init__(self, tree: Tree, formula: Formula) -> None:
+    def __init__(self, tree: Tree, formula: Formula, count: int = 1) -> None:
         """`tree` must hold one tree; it is shared with every other lane."""
-        self.descents: Descents = allocate_descents(1)
-        """Where the simulation ended."""
-        self.policy_logits: NDArray[np.float32] = np.zeros((1, tree.children_index.shape[2]), np.float32)
-        """[1, A] the network's answer."""
-        self.value: NDArray[np.float32] = np.zeros(1, np.float32)
-        """[1]"""
-        self.reward: NDArray[np.float32] = np.zeros(1, np.float32)
-        """[1]"""
-        answer = self.policy_logits, self.value, self.reward
-        self.lane: Lane = _make(tree, formula, np.ones(1, np.bool_), self.descents, *answer)
+        self.descents: Descents = allocate_descents(count)
+        """Where the simulations ended."""
+        self.policy_logits: NDArray[np.float32] = np.zeros((count, tree.children_index.shape[2]), np.float32)
+        """[count, A] the network's answers."""
+        self.value: NDArray[np.float32] = np.zeros(count, np.float32)
+        """[count]"""
+        self.reward: NDArray[np.float32] = np.zeros(count, np.float32)
+        """[count]"""
+        rows = [slice(row, row + 1) for row in range(count)]
+        self.lanes: list[Lane] = [
+            _make(
+                tree,
+                formula,
+                np.ones(1, np.bool_),
+                Descents._make(array[row] for array in self.descents),
+                self.policy_logits[row],
+                self.value[row],
+                self.reward[row],
+            )
+            for row in rows
+        ]
         """For the kernels."""

@@ -33,9 +33,9 @@ __all__ = ["Search", "SearchHandle", "SearchResult", "StopReason"]
 class Search:
     """Searches one position at a time with the same memory: a tree of `max_nodes` nodes, slots 0 .. max_nodes - 1.
 
-    `threads` Python threads search; more than one needs an evaluator that releases the GIL to be of use. `clock` gives
-    monotonic seconds. `on_full` is called in each search whose tree fills its memory, once, by a thread of the search,
-    which it must neither ask nor hold up.
+    `threads` Python threads search; more than one needs an evaluator that releases the GIL to be of use. Each has up to
+    `leaves` leaves evaluated together. `clock` gives monotonic seconds. `on_full` is called in each search whose tree
+    fills its memory, once, by a thread of the search, which it must neither ask nor hold up.
     """
 
     def __init__(
@@ -46,17 +46,21 @@ class Search:
         config: SearchConfig,
         max_nodes: int,
         threads: int = 1,
+        leaves: int = 1,
         clock: Callable[[], float] = time.monotonic,
         on_full: Callable[[], None] | None = None,
     ) -> None:
-        if max_nodes < 2 or threads < 1:
-            raise InvalidConfig(f"max_nodes = {max_nodes}, threads = {threads}: expected at least 2 and 1")
+        if max_nodes < 2 or threads < 1 or leaves < 1:
+            raise InvalidConfig(
+                f"max_nodes = {max_nodes}, threads = {threads}, leaves = {leaves}: expected at least 2, 1 and 1"
+            )
         if evaluator.num_slots < max_nodes:
             raise InvalidConfig(f"evaluator has {evaluator.num_slots} slots: expected {max_nodes} or more")
         self.evaluator = evaluator
         self.num_actions = num_actions
         self.config = config
         self.threads = threads
+        self.leaves = leaves
         self._clock = clock
         self._on_full = on_full
         self._tree = allocate_tree(1, max_nodes, num_actions)
@@ -114,6 +118,7 @@ class Search:
             clock=self._clock,
             started_s=started_s,
             carried_visits=carried_visits,
+            leaves=self.leaves,
             on_full=self._on_full,
         )
         self._handle = handle

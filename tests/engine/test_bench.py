@@ -20,7 +20,8 @@ def test_json_is_one_line_with_every_figure(tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     report = json.loads(out)
-    assert [(row["size"], row["threads"]) for row in report["search"]] == [(5, 1), (5, 2)]
+    modes = [(row["size"], row["threads"], row["leaves"]) for row in report["search"]]
+    assert modes == [(5, 1, 1), (5, 1, 4), (5, 2, 1), (5, 2, 4)]
     for row in report["search"]:
         assert row["model"].startswith("tiny@")
         assert row["raw_evals_per_s"] > 0
@@ -38,7 +39,7 @@ def test_text_names_model_and_sizes(tmp_path: Path, capsys: pytest.CaptureFixtur
     model = write_tiny_model(tmp_path, "tiny")
     assert bench.main(["--model", str(model), "--size", "3", "--size", "4", *QUICK]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[:3] for line in out.splitlines()][:4:2] == [
+    assert [line.split()[:3] for line in out.splitlines()][:8:4] == [
         ["search", "tiny", "3x3,"],
         ["search", "tiny", "4x4,"],
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.errors import InvalidInput
 from engine.go.position import Position
 from engine.go.vertex import from_gtp
 from engine.grounded import GroundedEvaluator
@@ -121,7 +120,26 @@ def test_an_illegal_action_is_imagined_and_so_is_what_follows() -> None:
     np.testing.assert_array_equal(output.policy_logits, walk.imagined.policy_logits)
 
 
-def test_one_state_at_a_time() -> None:
-    walk, two = Walk(rules_depth=1), np.zeros(2, np.int32)
-    with pytest.raises(InvalidInput, match="2 states"):
-        walk.grounded.recurrent(two, two, np.ones(2, np.int8), two + 1)
+@pytest.mark.parametrize("reground_every", [0, 1, 2])
+def test_states_together_equal_one_at_a_time(reground_every: int) -> None:
+    """Among them two passes, an illegal action, what follows it, and looks at real positions."""
+    walks = [Walk(rules_depth=EVERYWHERE, reground_every=reground_every) for _ in range(2)]
+    for walk in walks:
+        for action in (4, PASS):
+            walk.step(action)
+    alone, together = (walk.grounded for walk in walks)
+    parents = np.array([0, 1, 1, 2, 2, 2], np.int32)
+    actions = np.array([4, 0, 4, 0, PASS, 4], np.int32)
+    for first in (8, 8):  # again, from a slot that an illegal action led to
+        children = np.arange(first, first + 6, dtype=np.int32)
+        to_play = np.array([1, -1, -1, 1, 1, 1], np.int8)
+        output = together.recurrent(parents, actions, to_play, children)
+        for row in range(6):
+            one = slice(row, row + 1)
+            expected = alone.recurrent(parents[one], actions[one], to_play[one], children[one])
+            np.testing.assert_allclose(output.policy_logits[one], expected.policy_logits, atol=1e-5)
+            np.testing.assert_allclose(output.value[one], expected.value, atol=1e-6)
+            np.testing.assert_array_equal(output.reward[one], expected.reward)
+        parents = np.array([1, 10, 1, 2, 2, 11], np.int32)
+    assert output.value[4] == 1.0
+    assert (output.policy_logits == ILLEGAL_LOGIT).any()

@@ -16,7 +16,7 @@ from engine.model.catalog import Catalog
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model_source import CatalogModels
 from engine.search.limits import Limits
-from engine.searchers import BackgroundLoad, Searcher, SearcherPool, node_limit
+from engine.searchers import BackgroundLoad, Searcher, SearcherPool, node_limit, paying_leaves
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 from tests.support.scripted_models import Opinion, ScriptedModels, scripted_manifest
@@ -67,6 +67,19 @@ def test_the_rules_reach_as_deep_as_asked(rules_depth: float, tried: bool) -> No
     result = pool.start(turn, Limits(visits=40), model=None, seed=0, settings=settings).wait()
     assert result.principal_variation(4)[0] == 4
     assert (result.principal_variation(4)[1] == 4) == tried
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "leaves"), [(32, 5, 4), (32, 9, 4), (32, 13, 4), (32, 19, 1), (64, 5, 4), (64, 9, 1)]
+)
+def test_leaves_are_evaluated_together_where_one_is_little_work(channels: int, size: int, leaves: int) -> None:
+    assert paying_leaves(scripted_manifest((size,), hidden_size=channels), size) == leaves
+
+
+@pytest.mark.parametrize(("leaves", "expected"), [(0, 4), (1, 1), (7, 7)])
+def test_leaves_as_asked_for(leaves: int, expected: int) -> None:
+    settings = PlayerSettings(threads=1, max_memory_mib=16, leaves=leaves)
+    assert Searcher.open(ScriptedModels(9), None, 9, settings)._search.leaves == expected
 
 
 def test_the_network_gets_as_many_slots_as_the_tree_has_nodes() -> None:

@@ -356,7 +356,7 @@ def test_kernels_compile_once() -> None:
     Nor may the search of one tree bring its own, which a warm cache would hide: `begin_lane` is compiled anew.
     """
     run(make_search(GUMBEL, 2, 5), make_roots(2, 5))
-    lane = LaneBuffers(allocate_tree(1, 2, 5), GUMBEL.formula(pass_action=NO_PASS)).lane
+    lane = LaneBuffers(allocate_tree(1, 2, 5), GUMBEL.formula(pass_action=NO_PASS)).lanes[0]
     njit(error_model="numpy")(begin_lane.py_func).compile((typeof(lane),))
 
     class Odd(PathEvaluator):

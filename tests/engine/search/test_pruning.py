@@ -44,6 +44,7 @@ def make_search(*, max_nodes: int = 1000, threads: int = 1, **fields: object) ->
         config=PUCT,
         max_nodes=max_nodes,
         threads=threads,
+        leaves=fields.get("leaves", 1),  # type: ignore[arg-type]
         on_full=fields.get("on_full"),  # type: ignore[arg-type]
     )
 
@@ -265,7 +266,9 @@ def test_what_stands_in_terminal_nodes_is_not_read() -> None:
 def test_random_interrupts_lose_no_slot(seed: int) -> None:
     """Searches of one game, and of others, stopped at any moment by another thread's leave."""
     rng = np.random.default_rng(seed)
-    search = make_search(max_nodes=int(rng.integers(20, 400)), threads=int(rng.integers(1, 4)))
+    search = make_search(
+        max_nodes=int(rng.integers(20, 400)), threads=int(rng.integers(1, 4)), leaves=int(rng.integers(1, 6))
+    )
     path: list[int] | None = None
     to_play = 1
     for ply in range(30):

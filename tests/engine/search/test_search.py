@@ -13,6 +13,7 @@ from engine.errors import EvaluationError, InvalidConfig, InvalidInput
 from engine.model.contract import RecurrentOutput, RootOutput
 from engine.search.batch_search import BatchSearch
 from engine.search.config import SearchConfig
+from engine.search.handle import LEAF_VISITS
 from engine.search.limits import Limits
 from engine.search.qvalues import read_root_statistics
 from engine.search.roots import RootBatch
@@ -97,9 +98,10 @@ def assert_consistent(search: Search, result: SearchResult) -> None:
 
 @BOTH
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("leaves", [1, 4])
 @pytest.mark.parametrize("visits", [1, 2, 17, 300])
-def test_visit_limit_is_exact(config: SearchConfig, threads: int, visits: int) -> None:
-    search = make_search(config, threads=threads)
+def test_visit_limit_is_exact(config: SearchConfig, threads: int, leaves: int, visits: int) -> None:
+    search = make_search(config, threads=threads, leaves=leaves)
     result = finished(search, Limits(visits=visits))
     assert result.total_visits == result.evaluations == visits
     assert result.stop_reason is StopReason.VISITS
@@ -300,6 +302,60 @@ def test_threads_without_a_free_leaf_wait(config: SearchConfig) -> None:
 
 
 @BOTH
+def test_one_line_of_play_leaves_nothing_to_evaluate_together(config: SearchConfig) -> None:
+    search = make_search(config, evaluator=PathEvaluator(2000, 1), leaves=4)
+    result = finished(search, Limits(visits=200), make_root(1))
+    assert result.total_visits == result.evaluations == 200
+    assert_consistent(search, result)
+
+
+class BatchEvaluator(PathEvaluator):
+    """Notes which slots are written together."""
+
+    def __init__(self) -> None:
+        super().__init__(2000, NUM_ACTIONS)
+        self.batches: list[list[int]] = []
+
+    def recurrent(self, *arguments: np.ndarray) -> RecurrentOutput:  # type: ignore[override]
+        self.batches.append(arguments[3].tolist())
+        return super().recurrent(*arguments)
+
+
+@BOTH
+def test_leaves_are_evaluated_together_once_the_tree_has_grown(config: SearchConfig) -> None:
+    evaluator = BatchEvaluator()
+    search = make_search(config, evaluator=evaluator, leaves=3)
+    result = finished(search, Limits(playouts=300))
+    sizes = [len(batch) for batch in evaluator.batches]
+    assert sizes[:LEAF_VISITS] == [1] * LEAF_VISITS
+    assert set(sizes[LEAF_VISITS : LEAF_VISITS + LEAF_VISITS // 2]) == {2}
+    assert max(sizes) == 3
+    assert sum(sizes) == result.evaluations - 1 == 300
+    assert sorted(slot for batch in evaluator.batches for slot in batch) == list(range(1, 301))
+    assert_consistent(search, result)
+
+
+@BOTH
+def test_leaves_by_several_repeat_exactly(config: SearchConfig) -> None:
+    first, second = (finished(make_search(config, leaves=4), Limits(visits=300)) for _ in range(2))
+    np.testing.assert_array_equal(first.visits, second.visits)
+    np.testing.assert_array_equal(first.q, second.q)
+    assert (first.q != finished(make_search(config), Limits(visits=300)).q).any()
+
+
+def test_ends_of_the_game_among_the_leaves() -> None:
+    """Simulations that need no network end at once, beside those that wait for it."""
+    terminal_values = np.full((1, NUM_ACTIONS), np.nan, np.float32)
+    terminal_values[0, ::2] = -1.0
+    evaluator = BatchEvaluator()
+    search = make_search(evaluator=evaluator, leaves=4)
+    result = finished(search, Limits(visits=300), make_root(terminal_values=terminal_values))
+    assert result.total_visits == 300
+    assert result.evaluations == 1 + sum(map(len, evaluator.batches)) < 300
+    assert_consistent(search, result)
+
+
+@BOTH
 def test_threads_evaluate_different_leaves_at_once(config: SearchConfig) -> None:
     """Two evaluations meet at a barrier again and again, and never share a slot."""
     barrier = threading.Barrier(2)
@@ -461,8 +517,9 @@ def test_long_gumbel_search_finds_the_best_arm() -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(InvalidConfig, match=r"at least 2 and 1"):
-        make_search(max_nodes=1)
+    for wrong in ({"max_nodes": 1}, {"threads": 0}, {"leaves": 0}):
+        with pytest.raises(InvalidConfig, match=r"at least 2, 1 and 1"):
+            make_search(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidConfig, match=r"100 slots"):
         make_search(evaluator=PathEvaluator(100, NUM_ACTIONS), max_nodes=101)
     with pytest.raises(InvalidInput, match=r"one position of 9"):
