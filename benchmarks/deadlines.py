@@ -45,8 +45,8 @@ def busy_cores(number: int) -> Iterator[None]:
 
 
 def timed_moves(player: Player, moves: int) -> list[float]:
-    """Seconds that each of `moves` moves was late, game after game; negative where it came early. Where there is nothing
-    to choose there is no budget, and the move does not count."""
+    """Seconds that each of `moves` moves was late, game after game; negative where it came early. Where there is
+    nothing to choose there is no budget, and the move does not count."""
     lateness = []
     color = BLACK
     while len(lateness) < moves:
