@@ -60,9 +60,10 @@ class PlayerSettings:
     """Down to how many plies below the root the search learns from the rules what is legal and how two passes end,
     instead of imagining it; 0: at the root only, as in MuZero; infinity: everywhere. Fixed when the network is
     loaded."""
-    reground_every: int = 0
-    """At every so many plies below the root the search looks at the real position instead of imagining it: 1 is
-    AlphaZero; 0, never, is MuZero. At most MOST_PLIES_IMAGINED. Fixed when the network is loaded."""
+    reground_every: int = 1
+    """At every so many plies below the root the search looks at the real position instead of imagining it: 1, always,
+    is AlphaZero, and much stronger with the models of today; 0, never, is MuZero. At most MOST_PLIES_IMAGINED. Fixed
+    when the network is loaded."""
     root_symmetries: bool = False
     """Whether the root's evaluation is the mean over the board's eight symmetries; fixed when the network is loaded."""
     device: str = "cpu"

@@ -166,8 +166,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--reground-every",
         metavar="PLIES",
         type=int,
-        default=0,
-        help="look at the real board every so many plies ahead: 1 is AlphaZero; %(default)s: never, as in MuZero",
+        default=1,
+        help="look at the real board every so many plies ahead: %(default)s is AlphaZero; 0: never, as in MuZero",
     )
     strength.add_argument(
         "--root-symmetries", action="store_true", help="judge the board turned and mirrored, and take the mean"

@@ -70,10 +70,11 @@ def playing(
     visits: int | None = 40,
     **settings: Any,
 ) -> Iterator[Player]:
-    """A player of 5x5 that thinks for 40 visits in one thread."""
+    """A player of 5x5 that thinks for 40 visits in one thread, and imagines: scripted opinions are of moves."""
+    defaults = {"visits": visits, "threads": 1, "seed": 1, "max_memory_mib": 16, "reground_every": 0}
     player = Player(
         models=models or ScriptedModels(SIZE, 9, opinion=opinion),
-        settings=PlayerSettings(**{"visits": visits, "threads": 1, "seed": 1, "max_memory_mib": 16, **settings}),
+        settings=PlayerSettings(**{**defaults, **settings}),
         board_size=SIZE,
         komi=komi,
         now=now or Watch(),

@@ -80,7 +80,7 @@ def test_slots_are_kept_back_and_one_root_at_a_time() -> None:
 
 def test_player_averages_its_roots() -> None:
     models = ScriptedModels(SIZE, opinion=Opinion(logits={7: 3.0}))
-    settings = PlayerSettings(visits=40, threads=1, seed=1, max_memory_mib=16, root_symmetries=True)
+    settings = PlayerSettings(visits=40, threads=1, seed=1, max_memory_mib=16, root_symmetries=True, reground_every=0)
     player = Player(models=models, settings=settings, board_size=SIZE)
     decision = player.generate(BLACK)
     prior = decision.result.prior

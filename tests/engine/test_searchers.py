@@ -52,7 +52,7 @@ def test_nodes_fit_into_the_memory(size: int, hidden_size: int, mib: int, search
 
 
 def test_pure_imagination_needs_no_memory_for_boards() -> None:
-    settings = PlayerSettings(max_memory_mib=1024, rules_depth=0)
+    settings = PlayerSettings(max_memory_mib=1024, rules_depth=0, reground_every=0)
     expected = 2**30 // (64 + 8 * 82 + 2 * 32 * 81)
     assert node_limit(scripted_manifest((9,), hidden_size=32), 9, settings) == expected
 
@@ -61,7 +61,7 @@ def test_pure_imagination_needs_no_memory_for_boards() -> None:
 def test_the_rules_reach_as_deep_as_asked(rules_depth: float, tried: bool) -> None:
     """The network likes a stone on a stone best, everywhere."""
     models = ScriptedModels(3, opinion=Opinion(logits={4: 30.0}))
-    settings = PlayerSettings(threads=1, max_memory_mib=16, rules_depth=rules_depth)
+    settings = PlayerSettings(threads=1, max_memory_mib=16, rules_depth=rules_depth, reground_every=0)
     pool = SearcherPool(models, settings, notify=lambda _: None)
     turn = Turn.of(Position(3), BLACK)
     result = pool.start(turn, Limits(visits=40), model=None, seed=0, settings=settings).wait()
