@@ -25,7 +25,9 @@ SCHEDULING_S = 1.0
 @contextmanager
 def engine(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     pipe = subprocess.PIPE
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by a job in the background, and inherited
     process = subprocess.Popen([*COMMAND, *words], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+    signal.signal(signal.SIGINT, ours)
     with process:
         try:
             yield process
