@@ -42,7 +42,7 @@ wheel-check: $(VENV)/.dev ## build the wheel and try it in an environment of its
 
 bench: $(VENV)/.dev ## measure the speed figures (deadlines.py, dials.py and match.py take longer: run them by hand)
 	@$(BIN)/tengen bench
-	@for file in $(filter-out $(addprefix benchmarks/,deadlines.py dials.py match.py seats.py tictactoe.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out $(addprefix benchmarks/,deadlines.py dials.py match.py pgx_mctx.py seats.py tictactoe.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 proto: $(VENV)/.dev ## generate the gRPC code from protocol/v1/engine.proto
 	$(BIN)/python -m protocol.v1.generate
