@@ -86,6 +86,9 @@ class SelfPlayConfig:
     """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
     decided_simulations: Count = 8
     """See `decided_value`."""
+    reground_every: Count = 0
+    """Go: plies of a search between looks at the real board, which stands beside every node; legal moves and outcomes
+    are then exact too. 1: every position is seen and none imagined (AlphaZero); 0: no boards, only imagination."""
     temperature: Scale = 1.0
     """Exponent 1 / temperature on that policy."""
 
@@ -226,6 +229,8 @@ class TrainConfig:
             raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
         if self.replay.reanalyze_share and (not self.is_go or self.env.smaller):
             raise InvalidConfig("replay.reanalyze_share is for Go on one board size")
+        if self.selfplay.reground_every and not self.is_go:
+            raise InvalidConfig("selfplay.reground_every is for Go: no other environment has boards beside the search")
         if self.selfplay.first_simulations > self.search.num_simulations:
             raise InvalidConfig("selfplay.first_simulations is more than search.num_simulations, to which it grows")
         if (self.learner.value_target == "n_step") != (self.network.reward is not None):

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from engine.elo import paired_share, to_elo
 from engine.model.contract import Evaluator
-from engine.search.batch_search import BatchSearch
 from trainer.actor import Weights, make_evaluator
 from trainer.config import KOMI_STEP, TrainConfig
-from trainer.selfplay import make_env, make_roots
+from trainer.game_search import GameSearch
+from trainer.selfplay import go_games, make_env, make_roots
 
 OPENING_PLIES = (2, 6)
 """Games begin with so many random legal moves, the same in both games of a pair."""
@@ -51,8 +51,7 @@ def play_pairs(
     `first` won."""
     env = make_env(config, num_envs=2 * pairs)
     searches = [
-        BatchSearch(evaluator, batch_size=pairs, num_actions=env.num_actions, config=config.search)
-        for evaluator in (first, second)
+        GameSearch(config, evaluator, num_games=pairs, num_actions=env.num_actions) for evaluator in (first, second)
     ]
     openings = np.tile(rng.integers(*OPENING_PLIES, size=pairs, endpoint=True), 2)
     options: dict[str, Any] = {"reset_mask": np.ones(2 * pairs, bool)}
@@ -68,7 +67,9 @@ def play_pairs(
         # `first` is Black in the first half of the games, so that each side moves in one half of them.
         for search, half in zip(searches, _halves(pairs, ply), strict=True):
             roots = make_roots(config, observations[half], {k: v[half] for k, v in infos.items()})
-            actions[half] = search.run(roots, rng=rng, gumbel_scale=0.0).action
+            games = go_games(env)
+            boards = None if games is None else games.take(half)
+            actions[half] = search.run(roots, boards, rng=rng, gumbel_scale=0.0).action
         random = np.tile(rng.random((pairs, env.num_actions)), (2, 1)) * infos["action_mask"]
         random[:, -1] *= 0.0 if config.is_go else 1.0
         actions = np.where((ply < openings) & random.any(1), random.argmax(1), actions).astype(np.int32)

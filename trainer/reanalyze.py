@@ -10,10 +10,10 @@ import numpy as np
 
 from engine.go.batch import GoBatch
 from engine.go.kernels import NO_MOVE
-from engine.search.batch_search import BatchSearch
 from engine.search.roots import RootBatch
 from trainer.actor import Weights, load_weights, make_evaluator
 from trainer.config import TrainConfig
+from trainer.game_search import GameSearch
 from trainer.record import GameRecord, top_policy
 from trainer.replay import ReplayBuffer
 from trainer.selfplay import surprise
@@ -26,12 +26,7 @@ class Reanalyzer:
         self._evaluator = make_evaluator(weights, config, device=device)
         self._count = config.selfplay.num_games
         self._batch = GoBatch(num_games=self._count, size=config.env.size)
-        self._search = BatchSearch(
-            self._evaluator,
-            batch_size=self._count,
-            num_actions=self._batch.num_actions,
-            config=config.search,
-        )
+        self._search = GameSearch(config, self._evaluator, num_games=self._count, num_actions=self._batch.num_actions)
 
     def refresh(self, replay: ReplayBuffer, weights: Weights, *, positions: int, rng: np.random.Generator) -> int:
         """Searches at least `positions` of the window's positions, evenly drawn; returns how many it searched."""
@@ -46,7 +41,7 @@ class Reanalyzer:
     def _search_again(self, positions: list[tuple[GameRecord, int]], rng: np.random.Generator) -> None:
         """Writes what the search finds into the records."""
         roots = self._roots(positions)
-        result = self._search.run(roots, rng=rng)
+        result = self._search.run(roots, self._batch, rng=rng)
         actions, probabilities = top_policy(result.policy_target)
         surprises = surprise(result, roots.legal_mask)
         for row, (game, ply) in enumerate(positions):

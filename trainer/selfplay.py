@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
+from engine.go.batch import GoBatch
 from engine.model.contract import Evaluator
-from engine.search.batch_search import BatchResult, BatchSearch
+from engine.search.batch_search import BatchResult
 from engine.search.roots import RootBatch
 from engine.search.tree import NO_PASS
 from trainer.config import GO_ID, KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv, make_vector
+from trainer.envs.go import GoVectorEnv
+from trainer.game_search import GameSearch
 from trainer.record import GameRecord, top_policy
 
 DECIDED_PLIES = 3
@@ -51,6 +54,11 @@ def make_roots(config: TrainConfig, observations: NDArray[np.float32], infos: di
     )
 
 
+def go_games(env: TrainerVectorEnv) -> GoBatch | None:
+    """The boards of an environment of Go; None for another."""
+    return env.batch if isinstance(env, GoVectorEnv) else None
+
+
 class SelfPlay:
     """Games in progress; `play` advances them all and hands out those that end."""
 
@@ -61,7 +69,7 @@ class SelfPlay:
         self._env = env
         self._rng = rng
         self._games = config.selfplay.num_games
-        self._search = BatchSearch(evaluator, batch_size=self._games, num_actions=env.num_actions, config=config.search)
+        self._search = GameSearch(config, evaluator, num_games=self._games, num_actions=env.num_actions)
         self._evaluator = evaluator
         area = config.env.size**2
         sampled = config.selfplay.sampled_plies
@@ -87,7 +95,7 @@ class SelfPlay:
         infos, config = self._infos, self._config.selfplay
         roots = make_roots(self._config, self._observations, infos)
         simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
-        result = self._search.run(roots, num_simulations=simulations, rng=self._rng)
+        result = self._search.run(roots, go_games(self._env), num_simulations=simulations, rng=self._rng)
         self._decided = np.where(np.abs(result.root_value) > config.decided_value, self._decided + 1, 0)
         actions, searched = self._choose(result, infos["action_mask"])
         self._history.append(

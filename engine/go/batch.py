@@ -193,20 +193,15 @@ class GoBatch:
 
     def copy(self) -> GoBatch:
         """An independent batch in the same state."""
-        return self._take(slice(None))
+        return self.take(slice(None))
 
-    def _repeat(self, game: int, count: int) -> GoBatch:
-        """An independent batch of `count` games in the state of `game`."""
-        other = self._take(np.full(count, game))
-        other.num_games = count
-        return other
-
-    def _take(self, games: slice | NDArray[np.int64]) -> GoBatch:
-        """A copy with these games' rows of every array."""
+    def take(self, games: slice | NDArray[np.int64]) -> GoBatch:
+        """An independent batch of these games, in their state; a game may be taken more than once."""
         other = copy.copy(self)
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray) and name not in ("_neighbors", "_keys"):
                 setattr(other, name, value[games].copy())
+        other.num_games = len(other.ply)
         return other
 
     def legal_mask(self) -> NDArray[np.bool_]:
@@ -301,7 +296,7 @@ class GoBatch:
         values[ends, self.area] = self.pass_pass_values()[ends]
         for game in np.flatnonzero(is_last & ~self.finished):
             points = np.flatnonzero(self.legal_mask()[game, : self.area])
-            after = self._repeat(int(game), len(points))
+            after = self.take(np.full(len(points), game))
             after.play(points)
             values[game, points] = after.pass_pass_values()
         return values

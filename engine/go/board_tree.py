@@ -55,8 +55,28 @@ class Slots(NamedTuple):
     """[N] of the position."""
     parents: NDArray[np.int32]
     """[N] slot of the position before; of no meaning for the root and for those that it leads to."""
-    root_ply: NDArray[np.int32]
-    """[1] ply of the root."""
+
+
+def allocate_slots(num_slots: int, area: int) -> Slots:
+    """Empty boards."""
+    return Slots(
+        stones=np.zeros((num_slots, area), np.int8),
+        recent_stones=np.zeros((num_slots, RECENT_BOARDS, area), np.int8),
+        recent_moves=np.zeros((num_slots, 2), np.int32),
+        removed_colors=np.zeros((num_slots, area), np.uint8),
+        to_play=np.ones(num_slots, np.int8),
+        ply=np.zeros(num_slots, np.int32),
+        passes=np.zeros(num_slots, np.int8),
+        hashes=np.zeros(num_slots, np.uint64),
+        parents=np.zeros(num_slots, np.int32),
+    )
+
+
+def fill_roots(slots: Slots, at: NDArray[np.int32], games: GoBatch) -> None:
+    """Makes the positions of the G `games` those of the slots `at` [G]."""
+    for name in ("stones", "recent_stones", "recent_moves", "removed_colors", "to_play", "ply", "passes"):
+        getattr(slots, name)[at] = getattr(games, name)
+    slots.hashes[at] = games.history[np.arange(games.num_games), games.ply]
 
 
 @structref.register
@@ -82,6 +102,8 @@ class Branch(structref.StructRefProxy):
 
     slots: Slots
     """The boards, shared with every other branch."""
+    root_ply: NDArray[np.int32]
+    """[1] ply of the root."""
     ko_rule: NDArray[np.int8]
     """[1]"""
     suicide: NDArray[np.bool_]
@@ -113,6 +135,7 @@ class Branch(structref.StructRefProxy):
 @njit(cache=True)
 def _make(  # type: ignore[no-untyped-def]
     slots,
+    root_ply,
     ko_rule,
     suicide,
     neighbors,
@@ -129,6 +152,7 @@ def _make(  # type: ignore[no-untyped-def]
 ):
     return Branch(
         slots,
+        root_ply,
         ko_rule,
         suicide,
         neighbors,
@@ -167,6 +191,7 @@ class BranchBuffers:
         """[1, A] liberties of the chain on each point."""
         self.branch: Branch = _make(
             slots,
+            game.ply.copy(),
             game.ko_rule,
             game.suicide,
             tables.point_neighbors(game.size),
@@ -190,18 +215,7 @@ class BoardTree:
     def __init__(self, *, size: int, num_slots: int) -> None:
         self.size = size
         self._area = area = size * size
-        self.slots = Slots(
-            stones=np.zeros((num_slots, area), np.int8),
-            recent_stones=np.zeros((num_slots, RECENT_BOARDS, area), np.int8),
-            recent_moves=np.zeros((num_slots, 2), np.int32),
-            removed_colors=np.zeros((num_slots, area), np.uint8),
-            to_play=np.ones(num_slots, np.int8),
-            ply=np.zeros(num_slots, np.int32),
-            passes=np.zeros(num_slots, np.int8),
-            hashes=np.zeros(num_slots, np.uint64),
-            parents=np.zeros(num_slots, np.int32),
-            root_ply=np.zeros(1, np.int32),
-        )
+        self.slots = allocate_slots(num_slots, area)
         """Public to read."""
         for array in self.slots:
             array[:TOUCHED_SLOTS] = array[:TOUCHED_SLOTS]
@@ -218,12 +232,8 @@ class BoardTree:
 
     def set_root(self, slot: int) -> None:
         """Makes the position of `begin` that of `slot`."""
-        game, slots = self._game, self.slots
-        assert game is not None, "begin was not called"
-        for name in ("stones", "recent_stones", "recent_moves", "removed_colors", "to_play", "ply", "passes"):
-            getattr(slots, name)[slot] = getattr(game, name)[0]
-        slots.hashes[slot] = game.history[0, game.ply[0]]
-        slots.root_ply[0] = game.ply[0]
+        assert self._game is not None, "begin was not called"
+        fill_roots(self.slots, np.array([slot], np.int32), self._game)
 
     def take(self) -> BranchBuffers:
         """A branch that no other thread has; to be given back."""
@@ -244,7 +254,8 @@ class BoardTree:
 
     def depth(self, slot: int) -> int:
         """Plies from the root to `slot`."""
-        return self.slots.ply.item(slot) - self.slots.root_ply.item()
+        assert self._game is not None, "begin was not called"
+        return self.slots.ply.item(slot) - self._game.ply.item()
 
     def outcome(self, slot: int) -> float:
         """The sign of the area score, Black's view: exact where two passes have ended the game."""

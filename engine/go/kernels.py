@@ -22,10 +22,11 @@ hashes uint64, flags bool, actions int32. Neighbour lists and keys come from `ta
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 NO_MOVE: Final = -1
 """In place of an action: no move."""
@@ -317,11 +318,46 @@ def analyze(  # type: ignore[no-untyped-def]
             legal[game, point] = not banned[game, point]
 
 
+class Trees(NamedTuple):
+    """The fields of `board_tree.Branch` for G trees with the same number of slots, one tree's after another's."""
+
+    slots: Any
+    """`board_tree.Slots`, with tree 0's first."""
+    root_ply: NDArray[np.int32]
+    """[G] ply of each root."""
+    ko_rule: NDArray[np.int8]
+    """[G]"""
+    suicide: NDArray[np.bool_]
+    """[G]"""
+    neighbors: NDArray[np.int32]
+    """[A, 4]"""
+    keys: NDArray[np.uint64]
+    """[2, A]"""
+    history: NDArray[np.uint64]
+    """[G, P]"""
+    history_to_play: NDArray[np.int8]
+    """[G, P]"""
+    prisoners: NDArray[np.int32]
+    """[G, 2]"""
+    move: NDArray[np.int32]
+    """[G, 1]"""
+    active: NDArray[np.bool_]
+    """[G] True."""
+    finished: NDArray[np.bool_]
+    """[G] False."""
+    legal: NDArray[np.bool_]
+    """[G, A + 1] of the slot last analysed."""
+    banned: NDArray[np.bool_]
+    """[G, A]"""
+    liberties: NDArray[np.int16]
+    """[G, A]"""
+
+
 @njit(cache=True, nogil=True)
 def _recall(branch, slot):  # type: ignore[no-untyped-def]
     """Writes the hashes of the positions from below the root to `slot` into the branch's history."""
     slots = branch.slots
-    for now in range(slots.ply[slot], slots.root_ply[0], -1):
+    for now in range(slots.ply[slot], branch.root_ply[0], -1):
         branch.history[0, now] = slots.hashes[slot]
         branch.history_to_play[0, now] = slots.to_play[slot]
         slot = slots.parents[slot]
@@ -393,3 +429,29 @@ def follow(branch, parent, action, child, is_checked):  # type: ignore[no-untype
     slots.hashes[child] = branch.history[0, slots.ply[child]]
     _analyze_slot(branch, child)
     return slots.passes[child]
+
+
+@njit(cache=True, nogil=True)
+def follow_each(trees, parents, actions, children, passes):  # type: ignore[no-untyped-def]
+    """`follow` for the legal `actions` [R] at the slots `parents` [R] of R different trees; fills `passes` [R]."""
+    num_slots = trees.slots.stones.shape[0] // trees.legal.shape[0]
+    for row in range(parents.shape[0]):
+        tree = parents[row] // num_slots
+        branch = Trees(
+            trees.slots,
+            trees.root_ply[tree : tree + 1],
+            trees.ko_rule[tree : tree + 1],
+            trees.suicide[tree : tree + 1],
+            trees.neighbors,
+            trees.keys,
+            trees.history[tree : tree + 1],
+            trees.history_to_play[tree : tree + 1],
+            trees.prisoners[tree : tree + 1],
+            trees.move[tree : tree + 1],
+            trees.active[tree : tree + 1],
+            trees.finished[tree : tree + 1],
+            trees.legal[tree : tree + 1],
+            trees.banned[tree : tree + 1],
+            trees.liberties[tree : tree + 1],
+        )
+        passes[row] = follow(branch, parents[row], actions[row], children[row], True)
