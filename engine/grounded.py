@@ -27,6 +27,8 @@ _KNOWN: Final = 1
 """The node has a board."""
 _CHECKED: Final = 2
 """It has, and only legal actions are tried there."""
+_OVER: Final = 3
+"""Two passes have ended the game there or before: it stays as it is."""
 
 _IMAGINED, _SEEN, _ENDED = range(3)
 """How a node is judged: by imagination, by a look at the real position, by the rules."""
@@ -84,7 +86,9 @@ class GroundedEvaluator:
             else:
                 output = self._answer(steps, branches, parent_slots, actions, to_play, child_slots)
             for row, child in enumerate(children):
-                if self._knowledge[child] == _CHECKED and steps[row] != _ENDED:
+                if steps[row] == _ENDED:
+                    output.policy_logits[row, :-1] = ILLEGAL_LOGIT  # passes change nothing any more
+                elif self._knowledge[child] == _CHECKED:
                     logits = output.policy_logits[row : row + 1]
                     set_where_illegal(branches[row].branch, logits, ILLEGAL_LOGIT)
             return output
@@ -96,13 +100,14 @@ class GroundedEvaluator:
         """Plays `action` on the board of `parent`, and notes what is known of `child`. Returns how it is judged."""
         known, passes = self._knowledge[parent], NO_BOARD
         if known != _LOST:
-            passes = self._boards.play(buffers, parent, action, child, is_checked=known == _CHECKED)
+            passes = self._boards.play(buffers, parent, action, child, is_checked=known >= _CHECKED)
         if passes == NO_BOARD:
             self._knowledge[child] = _LOST
             return _IMAGINED
-        self._knowledge[child] = _CHECKED if self._boards.depth(child) <= self._rules_depth else _KNOWN
-        if passes == 2 and self._ends_are_exact:
+        if known == _OVER or (passes == 2 and self._ends_are_exact):
+            self._knowledge[child] = _OVER
             return _ENDED
+        self._knowledge[child] = _CHECKED if self._boards.depth(child) <= self._rules_depth else _KNOWN
         return _SEEN if self._reground_every and self._is_due(parent, child) else _IMAGINED
 
     def _answer(

@@ -73,7 +73,8 @@ class BoardForest:
         assert self._games is not None, "begin was not called"
         owner = np.empty((len(slots), self._area), np.int8)
         areas.own_areas(self._slots.stones[slots], tables.point_neighbors(self.size), owner)
-        return np.sign(owner.sum(axis=1, dtype=np.float32) - self._games.komi[slots // self._nodes])
+        scores: NDArray[np.float32] = owner.sum(axis=1, dtype=np.float32) - self._games.komi[slots // self._nodes]
+        return np.sign(scores)
 
     def observe(self, slots: NDArray[np.int32], *, variant: features.Variant = "full") -> NDArray[np.float32]:
         """[R, P, S, S] float32: what the network sees of `slots` [R], which `play` has made last in their trees."""

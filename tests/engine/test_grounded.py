@@ -113,6 +113,14 @@ def test_two_passes_are_worth_the_score() -> None:
         assert output.value.dtype == np.float32
 
 
+def test_a_game_that_is_over_stays_as_it_is() -> None:
+    walk = Walk(rules_depth=EVERYWHERE, reground_every=1)
+    outputs = [walk.step(action) for action in (4, PASS, PASS, PASS, PASS)]
+    for output in outputs[2:]:
+        assert output.value[0] == 1.0
+        np.testing.assert_array_equal(np.flatnonzero(output.policy_logits[0] > ILLEGAL_LOGIT), [PASS])
+
+
 def test_an_illegal_action_is_imagined_and_so_is_what_follows() -> None:
     walk = Walk(reground_every=2)
     for action in (4, 4, 0, 1):  # a stone on a stone
