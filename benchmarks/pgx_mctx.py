@@ -1,8 +1,9 @@
 """Self-play of Go as pgx 2 (the rules), mctx (the search) and JAX do it; for `benchmarks.selfplay` to compare with.
 
 The network is `GoNetwork` written in JAX with random weights, laid out as XLA likes it (channels last); pgx's 17 planes
-are filled up with zeros. Whole plies are compiled as one program. Games are scored as pgx does it; only the search's
-root knows which moves are legal, as on our side.
+are filled up with zeros. Whole plies are compiled as one program. Games are scored as pgx does it. With
+`selfplay.reground_every = 0` only the search's root knows which moves are legal, and the rest is imagined; with 1 every
+node is a game of pgx, and its position is what the network sees, as in pgx's own example of AlphaZero.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jax import Array, lax
 from pgx.experimental import auto_reset
 from pgx.go import Go
 
+from engine.errors import InvalidConfig
 from trainer.config import TrainConfig
 from trainer.network import ACTION_PLANES
 
@@ -29,11 +31,15 @@ class PgxSelfPlay:
     """Games in step on one board size, with the search of `config`."""
 
     def __init__(self, config: TrainConfig) -> None:
+        if config.selfplay.reground_every > 1:
+            raise InvalidConfig("selfplay.reground_every: only 0 and 1 can be compared")
         self._config = config
+        self._is_grounded = config.selfplay.reground_every == 1
         self._games, self._size = config.selfplay.num_games, config.env.size
         for_weights, for_games, self._key = jax.random.split(jax.random.key(0), 3)
         self._weights = self._random_weights(for_weights)
         env = Go(size=self._size)
+        self._follow = jax.vmap(env.step)
         self._step = jax.vmap(auto_reset(env.step, env.init))
         self._states = jax.jit(jax.vmap(env.init))(jax.random.split(for_games, self._games))
         self._play = jax.jit(self._plies, static_argnums=3)
@@ -110,35 +116,51 @@ class PgxSelfPlay:
         value = jax.nn.softmax(jax.nn.relu(pooled @ weights["h_value_hidden"]) @ weights["h_value_out"]) @ bins
         return hidden, logits, value
 
-    def _search(self, weights: Weights, observation: Array, to_play: Array, legal: Array, key: Array) -> Array:
+    def _search(self, weights: Weights, states: Any, key: Array) -> Array:
         """Actions [B]."""
+        to_play = 1.0 - 2.0 * (states._x.step_count % 2)
 
-        def recurrent(_: None, __: Array, actions: Array, embedding: tuple[Array, Array]) -> tuple[Any, Any]:
+        def imagine(_: None, __: Array, actions: Array, embedding: tuple[Array, Array]) -> tuple[Any, Any]:
             hidden, mover = embedding
             hidden, logits, value = self._imagine(weights, hidden, mover, actions)
             zero = jnp.zeros_like(value)
             output = mctx.RecurrentFnOutput(reward=zero, discount=zero - 1.0, prior_logits=logits, value=value)
             return output, (hidden, -mover)
 
-        hidden, logits, value = self._represent(weights, observation)
+        def follow(_: None, __: Array, actions: Array, embedding: Any) -> tuple[Any, Any]:
+            mover = embedding.current_player
+            embedding = self._follow(embedding, actions)
+            _, logits, value = self._represent(weights, self._observe(embedding))
+            output = mctx.RecurrentFnOutput(
+                reward=jnp.take_along_axis(embedding.rewards, mover[:, None], 1)[:, 0],
+                discount=jnp.where(embedding.terminated, 0.0, -1.0),
+                prior_logits=jnp.where(embedding.legal_action_mask, logits, jnp.finfo(logits.dtype).min),
+                value=jnp.where(embedding.terminated, 0.0, value),
+            )
+            return output, embedding
+
+        hidden, logits, value = self._represent(weights, self._observe(states))
+        embedding = states if self._is_grounded else (hidden, to_play)
         return mctx.gumbel_muzero_policy(
             params=None,
             rng_key=key,
-            root=mctx.RootFnOutput(prior_logits=logits, value=value, embedding=(hidden, to_play)),
-            recurrent_fn=recurrent,
+            root=mctx.RootFnOutput(prior_logits=logits, value=value, embedding=embedding),
+            recurrent_fn=follow if self._is_grounded else imagine,
             num_simulations=self._config.search.num_simulations,
             max_num_considered_actions=self._config.search.num_considered,
-            invalid_actions=~legal,
+            invalid_actions=~states.legal_action_mask,
         ).action
+
+    def _observe(self, states: Any) -> Array:
+        """[B, S, S, planes]"""
+        missing = self._config.network.observation_size - states.observation.shape[-1]
+        return jnp.pad(states.observation.astype(float), [(0, 0)] * 3 + [(0, missing)])
 
     def _plies(self, weights: Weights, states: Any, key: Array, plies: int) -> tuple[Any, Array]:
         def ply(carry: tuple[Any, Array], _: None) -> tuple[tuple[Any, Array], None]:
             states, key = carry
             key, for_search, for_reset = jax.random.split(key, 3)
-            missing = self._config.network.observation_size - states.observation.shape[-1]
-            observation = jnp.pad(states.observation.astype(float), [(0, 0)] * 3 + [(0, missing)])
-            to_play = 1.0 - 2.0 * (states._x.step_count % 2)
-            actions = self._search(weights, observation, to_play, states.legal_action_mask, for_search)
+            actions = self._search(weights, states, for_search)
             return (self._step(states, actions, jax.random.split(for_reset, self._games)), key), None
 
         return lax.scan(ply, (states, key), None, length=plies)[0]
@@ -149,7 +171,10 @@ class PgxSelfPlay:
 
         def imagine(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
             hidden, total = carry
-            hidden, logits, value = self._imagine(weights, hidden, to_play, actions)
+            if self._is_grounded:
+                _, logits, value = self._represent(weights, observation + total * 1e-30)
+            else:
+                hidden, logits, value = self._imagine(weights, hidden, to_play, actions)
             return (hidden, total + logits.sum() + value.sum()), None
 
         def ply(total: Array, _: None) -> tuple[Array, None]:

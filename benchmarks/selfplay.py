@@ -1,9 +1,11 @@
 """Moves per core-second of self-play, beside pgx and mctx doing the same work; and where our own time goes.
 
-The work: games of a preset's board in step, the preset's search, and its network with random weights. The other side is
-`benchmarks.pgx_mctx`: the same network in JAX, compiled by XLA. Both run in this process on one core, in turns, and are
-timed by its processor time; the best turn of each counts. The limit is twice the other side's moves. Where the network
-takes four fifths of the time on both sides, which of them is faster is a question of ONNX Runtime and XLA.
+The work: games of a preset's board in step, the preset's search, and its network with random weights. With
+`--set selfplay.reground_every=0` the search imagines (MuZero), with 1 it follows real games (AlphaZero), on both sides.
+The other side is `benchmarks.pgx_mctx`: the same network in JAX, compiled by XLA. Both run in this process on one core,
+in turns, and are timed by its processor time; the best turn of each counts. The limit is twice the other side's moves.
+Where the network takes four fifths of the time on both sides, which of them is faster is a question of ONNX Runtime and
+XLA.
 
 The second table is our own time by phase, measured inside one more turn; at most 15 % outside the network are expected.
 
@@ -33,12 +35,14 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from engine.go.board_forest import BoardForest
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model.runtime import Graph
 from engine.search import batch_search
 from trainer.actor import Publisher, make_evaluator
 from trainer.config import TrainConfig, load_config
 from trainer.envs.go import GoVectorEnv
+from trainer.grounded import GroundedBatch
 from trainer.network import ACTION_PLANES, GoNetwork, make_network
 from trainer.selfplay import SelfPlay, make_env
 
@@ -61,6 +65,11 @@ PHASES: tuple[tuple[object, str, str], ...] = (
     (batch_search.BatchSearch, "run", "search: the rest"),
     (GoVectorEnv, "step", "rules and observations"),
     (GoVectorEnv, "reset", "rules and observations"),
+    (BoardForest, "begin", "rules and observations"),
+    (BoardForest, "play", "rules and observations"),
+    (BoardForest, "observe", "rules and observations"),
+    (BoardForest, "outcomes", "rules and observations"),
+    (GroundedBatch, "recurrent", "search: the rest"),
 )
 """(owner, function, phase); a call belongs to its phase but for the calls of other phases inside."""
 
@@ -142,9 +151,11 @@ class Stopwatch:
         return call
 
 
-def make_config(*, preset: str, games: int | None = None, channels: int | None = None) -> TrainConfig:
+def make_config(
+    *, preset: str, games: int | None = None, channels: int | None = None, overrides: Sequence[str] = ()
+) -> TrainConfig:
     """The preset's largest board, with all simulations in every search."""
-    config = load_config(preset).boards[0]
+    config = load_config(preset, list(overrides)).boards[0]
     selfplay = dataclasses.replace(
         config.selfplay, decided_value=2.0, num_games=games or config.selfplay.num_games, random_opening_share=0.0
     )
@@ -179,13 +190,16 @@ def time_phases(side: Side, *, plies: int) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="go9", help="whose largest board and network (default: go9)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the preset"
+    )
     parser.add_argument("--games", type=int, help="in step, on each side (default: the preset's)")
     parser.add_argument("--channels", type=int, help="of the network (default: the preset's)")
     parser.add_argument("--int8", action="store_true", help="our side also with a quantised network")
     parser.add_argument("--plies", type=int, default=2, help="of every game in one turn (default: 2)")
     parser.add_argument("--rounds", type=int, default=6, help="turns of each side (default: 6)")
     options = parser.parse_args(argv)
-    config = make_config(preset=options.preset, games=options.games, channels=options.channels)
+    config = make_config(preset=options.preset, games=options.games, channels=options.channels, overrides=options.set)
     sides: dict[str, Side] = {"tengen": OurSelfPlay(config)}
     if options.int8:
         sides["tengen int8"] = OurSelfPlay(config, int8=True)
@@ -202,7 +216,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     size, search = config.env.size, config.search
     print(
         f"{config.selfplay.num_games} games of {size}x{size}, {search.num_simulations} simulations over "
-        f"{search.num_considered} candidates, {config.network.channels} channels"
+        f"{search.num_considered} candidates, {config.network.channels} channels, "
+        f"{'looks at every position' if config.selfplay.reground_every else 'imagination'}"
     )
     print("             moves per core-s  us a move  MFLOP of initial, recurrent inference")
     for (name, side), seconds in zip(sides.items(), times, strict=False):
