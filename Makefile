@@ -40,9 +40,9 @@ types: $(VENV)/.dev ## mypy, strict, on the engine, the protocols and the front 
 wheel-check: $(VENV)/.dev ## build the wheel and try it in an environment of its own, outside this folder
 	.ci/wheel $(BIN)/python
 
-bench: $(VENV)/.dev ## measure the speed figures (deadlines.py, dials.py and match.py take longer: run them by hand)
+bench: $(VENV)/.dev ## measure the speed figures (what is left out takes longer or adds to history.jsonl: run it by hand)
 	@$(BIN)/tengen bench
-	@for file in $(filter-out $(addprefix benchmarks/,deadlines.py dials.py match.py pgx_mctx.py seats.py tictactoe.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out $(addprefix benchmarks/,deadlines.py dials.py history.py match.py pgx_mctx.py seats.py soak.py tictactoe.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 proto: $(VENV)/.dev ## generate the gRPC code from protocol/v1/engine.proto
 	$(BIN)/python -m protocol.v1.generate

@@ -15,18 +15,27 @@ from engine import __version__, speed
 from engine.errors import ModelNotFound
 from engine.model.catalog import Catalog
 from engine.model.folder import ModelFolder, load_model
-from engine.model.onnx_evaluator import OnnxEvaluator
-from engine.searchers import paying_leaves
-from engine.settings import available_cores
+from engine.model_source import CatalogModels
+from engine.searchers import Searcher, paying_leaves
+from engine.settings import PlayerSettings, available_cores
 
 RULES_SIZES: Final = (9, 13, 19)
 OVERHEAD_SIZES: Final = (9, 19)
-NUM_SLOTS: Final = 4096
+MEMORY_MIB: Final = 64
+"""Of a search: more than it needs here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints. Raises `ModelError` for a model that is not there."""
     options = make_parser().parse_args(arguments)
+    report = measure(options, _silent if options.json else print)
+    if options.json:
+        print(json.dumps(report))
+    return 0
+
+
+def measure(options: argparse.Namespace, tell: speed.Tell) -> dict[str, object]:
+    """The figures of one run, with the facts of the machine. `options`: see `make_parser`; raises as `main`."""
     folders = _models(options.model)
     report: dict[str, object] = {
         "tengen": __version__,
@@ -35,15 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cores": available_cores(),
         "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
     }
-    tell = _silent if options.json else print
     report["search"] = [row for folder in folders for row in _search_rows(folder, options, tell)]
     report["overhead"] = _overhead_rows(options, tell)
     report["rules"] = _rules_rows(tell)
     if not options.no_start:
         report["start"] = _start_row(folders[0], tell)
-    if options.json:
-        print(json.dumps(report))
-    return 0
+    return report
 
 
 def _silent(line: str) -> None:
@@ -67,23 +73,34 @@ def _sizes(folder: ModelFolder, chosen: Sequence[int] | None) -> list[int]:
 
 
 def _search_rows(folder: ModelFolder, options: argparse.Namespace, tell: speed.Tell) -> list[dict[str, object]]:
+    """For each size and number of threads: the search as it is played by default, which looks at the real position at
+    every node, and MuZero's, which imagines it."""
     rows = []
-    manifest = folder.manifest
-    for size in _sizes(folder, options.size):
-        facts = {"model": manifest.identity, "channels": manifest.shape.hidden_size, "size": size}
-        for threads, leaves in product(options.threads, sorted({1, paying_leaves(manifest, size)})):
-            evaluator = OnnxEvaluator(
-                load_model(folder), board_size=size, num_slots=NUM_SLOTS, device=options.device, callers=threads
-            )
-            measured = speed.measure_search(
-                evaluator, size=size, threads=threads, leaves=leaves, slices=options.slices, slice_s=options.slice
-            )
-            rows.append(facts | {"threads": threads, "leaves": leaves} | asdict(measured))
-            tell(
-                f"search    {manifest.name} {size}x{size}, {threads} threads, leaves by {leaves}: "
-                f"{measured.search_evals_per_s:.0f} evals/s of {measured.raw_evals_per_s:.0f} raw, "
-                f"ratio {measured.ratio:.3f} ({measured.core_ratio:.3f} by processor time)"
-            )
+    manifest, name = folder.manifest, str(folder.path)
+    model = load_model(folder)
+    for size, threads, every in product(_sizes(folder, options.size), options.threads, (1, 0)):
+        settings = PlayerSettings(
+            model=name, threads=threads, reground_every=every, device=options.device, max_memory_mib=MEMORY_MIB
+        )
+        leaves = paying_leaves(manifest, size)
+        models = CatalogModels(trusted=name, device=options.device, threads=threads)
+        bare = speed.bare_graph(
+            model, size=size, looks=every == 1, batch=leaves, device=options.device, threads=threads
+        )
+        measured = speed.measure_search(
+            Searcher.open(models, name, size, settings),
+            bare,
+            settings=settings,
+            slices=options.slices,
+            slice_s=options.slice,
+        )
+        facts = {"model": manifest.identity, "channels": manifest.shape.hidden_size, "size": size, "threads": threads}
+        rows.append(facts | {"reground_every": every, "leaves": leaves} | asdict(measured))
+        tell(
+            f"search    {manifest.name} {size}x{size}, {'looks' if every else 'imagines'}, threads {threads}, "
+            f"leaves by {leaves}: {measured.search_evals_per_s:.0f} evals/s of {measured.raw_evals_per_s:.0f} raw, "
+            f"ratio {measured.ratio:.3f} ({measured.core_ratio:.3f} by processor time)"
+        )
     return rows
 
 
@@ -122,7 +139,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Measure search, network, rules and start-up in one run.",
         epilog="On a machine with other work on it, trust the ratios, not the rates.",
     )
-    parser.add_argument("--json", action="store_true", help="one line of JSON, for benchmarks/history.jsonl")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--model", metavar="NAME", help="model name or folder; every installed Go model")
     parser.add_argument("--size", metavar="N", type=int, action="append", help="board size; the largest trained one")
     parser.add_argument("--threads", metavar="N", type=int, nargs="+", default=[1, 2], help="search threads; 1 and 2")

@@ -27,13 +27,17 @@ from engine.go.position import Position
 from engine.go.rules import BLACK
 from engine.kernel_cache import VARIABLE as CACHE_VARIABLE
 from engine.model.contract import RecurrentOutput, RootOutput
-from engine.model.onnx_evaluator import OnnxEvaluator
+from engine.model.folder import LoadedModel
+from engine.model.interface import INITIAL, RECURRENT
+from engine.model.runtime import Graph, GraphOptions
 from engine.search.config import SearchConfig
 from engine.search.limits import Limits
 from engine.search.roots import RootBatch, masked_softmax, set_roots
 from engine.search.search import Search
 from engine.search.simulation import Simulations
 from engine.search.tree import allocate_tree
+from engine.searchers import Searcher
+from engine.settings import PlayerSettings
 from engine.turn import Turn
 
 OVERHEAD_VISITS: Final = 2000
@@ -41,7 +45,7 @@ OVERHEAD_VISITS: Final = 2000
 Tell = Callable[[str], None]
 """Takes a line for the user."""
 _CONFIG: Final = SearchConfig(algorithm="puct")
-_MOST_NODES: Final = 2**16
+_OPENING_PLIES: Final = 6
 _START_UP: Final = """
 import os
 from engine.player import Player
@@ -55,10 +59,10 @@ os._exit(0 if ready else 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpeed:
-    """A search of the empty board against the bare network: same graph, same batches, as many threads."""
+    """The search of an opening against the bare network: same graph, same batches, as many threads."""
 
     raw_evals_per_s: float
-    """Evaluations a second of the recurrent graph alone, in a loop in every thread."""
+    """Evaluations a second of the graph alone, in a loop in every thread."""
     search_evals_per_s: float
     """Evaluations a second of the search."""
     ratio: float
@@ -117,28 +121,64 @@ def empty_board(size: int) -> RootBatch:
     return Turn.of(Position(size), BLACK).root()
 
 
+def opening(size: int, seed: int) -> Turn:
+    """The turn after some random moves, others for each `seed`: what one search has seen is of no use to the next."""
+    position, rng = Position(size), np.random.default_rng(seed)
+    for _ in range(_OPENING_PLIES):
+        points = np.flatnonzero(position.legal_mask()[:-1])
+        position.play(position.to_play, int(rng.choice(points)))
+    return Turn.of(position, position.to_play)
+
+
 def measure_search(
-    evaluator: OnnxEvaluator, *, size: int, threads: int, leaves: int, slices: int, slice_s: float
+    searcher: Searcher, bare: Callable[[], int], *, settings: PlayerSettings, slices: int, slice_s: float
 ) -> SearchSpeed:
-    """Compares the search with the bare network in `slices` pairs of slices of `slice_s` seconds; blocks as long."""
-    root = empty_board(size)
-    max_nodes = min(evaluator.num_slots, _MOST_NODES)
-    search = Search(
-        evaluator, num_actions=size * size + 1, config=_CONFIG, max_nodes=max_nodes, threads=threads, leaves=leaves
-    )
-    bare = evaluator.bare_recurrent(leaves)
+    """Compares the search as it is played with `settings`, those of `searcher`, with the bare network, see
+    `bare_graph`, in `slices` pairs of slices of `slice_s` seconds; blocks as long."""
 
-    def run_search() -> int:
-        return search.start(root, Limits(time_s=slice_s, visits=max_nodes)).wait().evaluations
+    def search(seed: int) -> int:
+        limits = Limits(time_s=slice_s)
+        return searcher.start(opening(searcher.size, seed), limits, seed=seed, settings=settings).wait().evaluations
 
-    search.start(root, Limits(visits=50)).wait()
-    pairs = [(rate_of(lambda: leaves * run_bare(bare, threads, slice_s)), rate_of(run_search)) for _ in range(slices)]
+    def pair(seed: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        return rate_of(lambda: run_bare(bare, settings.num_threads, slice_s)), rate_of(lambda: search(seed))
+
+    search(slices)  # compiles, and touches the memory
+    pairs = [pair(seed) for seed in range(slices)]
     return SearchSpeed(
         raw_evals_per_s=median(raw[0] for raw, _ in pairs),
         search_evals_per_s=median(searched[0] for _, searched in pairs),
         ratio=median(searched[0] / raw[0] for raw, searched in pairs),
         core_ratio=median(searched[1] / raw[1] for raw, searched in pairs),
     )
+
+
+def bare_graph(
+    model: LoadedModel, *, size: int, looks: bool, batch: int, device: str, threads: int
+) -> Callable[[], int]:
+    """One run of the graph that judges the nodes of a tree, on `batch` positions of zeros; returns `batch`.
+
+    `looks`: the graph that sees a real position, asked for policy and value only; else the one that imagines a move.
+    This is the limit: no search can be faster that has every leaf evaluated, up to `batch` of them together.
+    """
+    options = GraphOptions(board_size=size, device=device, threads=1, callers=threads)
+    shape = model.manifest.shape
+
+    def zeros(channels: int) -> NDArray[np.float32]:
+        return np.zeros((batch, channels, size, size), np.float32)
+
+    if looks:
+        graph, outputs = Graph(model.initial, INITIAL, options), ["policy_logits", "value"]
+        inputs = {"observation": zeros(shape.observation_size)}
+    else:
+        graph, outputs = Graph(model.recurrent, RECURRENT, options), ["next_hidden", "policy_logits", "value"]
+        inputs = {"hidden": zeros(shape.hidden_size), "action_planes": zeros(shape.action_size)}
+
+    def run() -> int:
+        graph.run(outputs, inputs, batch)
+        return batch
+
+    return run
 
 
 def rate_of(work: Callable[[], int]) -> tuple[float, float]:
@@ -148,15 +188,14 @@ def rate_of(work: Callable[[], int]) -> tuple[float, float]:
     return count / (time.perf_counter() - start_s), count / (time.process_time() - start_core_s)
 
 
-def run_bare(bare: Callable[[], None], threads: int, seconds: float) -> int:
-    """Calls `bare` in `threads` threads for that long; returns how often."""
+def run_bare(bare: Callable[[], int], threads: int, seconds: float) -> int:
+    """Calls `bare` in `threads` threads for that long; returns the sum of what it returns."""
     deadline = time.monotonic() + seconds
     counts = [0] * threads
 
     def loop(index: int) -> None:
         while time.monotonic() < deadline:
-            bare()
-            counts[index] += 1
+            counts[index] += bare()
 
     workers = [threading.Thread(target=loop, args=(index,)) for index in range(threads)]
     for worker in workers:

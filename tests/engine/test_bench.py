@@ -20,8 +20,8 @@ def test_json_is_one_line_with_every_figure(tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     report = json.loads(out)
-    modes = [(row["size"], row["threads"], row["leaves"]) for row in report["search"]]
-    assert modes == [(5, 1, 1), (5, 1, 4), (5, 2, 1), (5, 2, 4)]
+    modes = [(row["size"], row["threads"], row["reground_every"], row["leaves"]) for row in report["search"]]
+    assert modes == [(5, 1, 1, 4), (5, 1, 0, 4), (5, 2, 1, 4), (5, 2, 0, 4)]
     for row in report["search"]:
         assert row["model"].startswith("tiny@")
         assert row["raw_evals_per_s"] > 0
