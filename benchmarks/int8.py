@@ -1,6 +1,6 @@
-"""Evaluations per core-second of the int8 form of recurrent.onnx, as a multiple of the float32 one.
+"""Evaluations per core-second of the int8 form of both graphs, as a multiple of the float32 one.
 
-Both sides, and batch 1 and 8, take turns in short windows of one run and are timed by the processor time of this one
+Both sides, and every batch, take turns in short windows of one run and are timed by the processor time of this one
 thread; the best window of each counts. The weights and the inputs are random: speed does not depend on them. The stated
 limit is 2: what instructions for 8 bits gain on convolutions alone, where AVX2 is all there is; with VNNI it is higher.
 
@@ -10,6 +10,8 @@ Run: python -m benchmarks.int8 [--channels 32 64] [--repeat 40]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from trainer.onnx_graph import OnnxExporter
 from trainer.quantization import STEPS, Walk, quantize
 
 SIZES = (5, 9)
-BATCHES = (1, 8)
+BATCHES = (1, 4, 128)
 
 
 def random_walk(size: int, *, positions: int = 64) -> Walk:
@@ -42,7 +44,10 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=40, help="windows of each side")
     options = parser.parse_args()
     print(f"ONNX Runtime {ort.__version__}")
-    print("channels  board  float32 at batch 1  int8 to float32: " + "  ".join(f"batch {batch}" for batch in BATCHES))
+    print(
+        "channels  board  graph      float32 at batch 1  int8 to float32: "
+        + "  ".join(f"batch {batch}" for batch in BATCHES)
+    )
     for channels in options.channels:
         network = make_network(NetworkConfig(channels=channels)).eval()
         assert isinstance(network, GoNetwork)
@@ -50,15 +55,20 @@ def main() -> None:
         for size in SIZES:
             walk = random_walk(size)
             forms = [OnnxEvaluator.from_bytes(*form, board_size=size, num_slots=1)
-                     for form in (files, quantize(files, network, walk))]  # fmt: skip
+                     for form in (files, quantize(files, network, [walk]))]  # fmt: skip
             hidden = np.random.default_rng(0).random((max(BATCHES), channels, size, size), dtype=np.float32)
-            calls = []
+            calls: dict[str, list[Callable[[], object]]] = {"initial": [], "recurrent": []}
             for batch in BATCHES:
-                inputs = hidden[:batch], walk.planes(0)[:batch]
-                calls += [lambda f=form, i=inputs: f._sessions.run_recurrent(*i) for form in forms]  # type: ignore[misc]
-            rates = best_rates(calls, repeat=options.repeat)
-            ratios = "  ".join(f"{rates[i + 1] / rates[i]:7.2f}" for i in range(0, len(rates), 2))
-            print(f"{channels:8}  {size}x{size:<3}  {1e6 / rates[0]:15.0f} us  {'':17}{ratios}", flush=True)
+                looks, states, planes = walk.observations[:batch], hidden[:batch], walk.planes(0)[:batch]
+                for form in forms:
+                    calls["initial"].append(partial(form._sessions.run_initial, looks))
+                    calls["recurrent"].append(partial(form._sessions.run_recurrent, states, planes))
+            for graph, runs in calls.items():
+                rates = best_rates(runs, repeat=options.repeat)
+                ratios = "  ".join(f"{rates[i + 1] / rates[i]:7.2f}" for i in range(0, len(rates), 2))
+                print(
+                    f"{channels:8}  {size}x{size:<3}  {graph:9}  {1e6 / rates[0]:15.0f} us  {'':17}{ratios}", flush=True
+                )
 
 
 if __name__ == "__main__":

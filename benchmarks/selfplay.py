@@ -99,7 +99,7 @@ class OurSelfPlay:
             from benchmarks.int8 import random_walk
             from trainer.quantization import quantize
 
-            files = quantize(files, network, random_walk(config.env.size))  # type: ignore[arg-type]
+            files = quantize(files, network, [random_walk(config.env.size)])  # type: ignore[arg-type]
         evaluator = make_evaluator(files, config, device="cpu")
         env = make_env(config, num_envs=config.selfplay.num_games)
         self._selfplay = SelfPlay(config, env, evaluator, np.random.default_rng(0))

@@ -89,6 +89,9 @@ class SelfPlayConfig:
     reground_every: Count = 0
     """Go: plies of a search between looks at the real board, which stands beside every node; legal moves and outcomes
     are then exact too. 1: every position is seen and none imagined (AlphaZero); 0: no boards, only imagination."""
+    precision: Literal["float32", "int8"] = "float32"
+    """Go: what the networks of self-play compute in on a CPU; see `trainer.quantization`. On an accelerator it is
+    `learner.precision`."""
     temperature: Scale = 1.0
     """Exponent 1 / temperature on that policy."""
 
@@ -231,6 +234,8 @@ class TrainConfig:
             raise InvalidConfig("replay.reanalyze_share is for Go on one board size")
         if self.selfplay.reground_every and not self.is_go:
             raise InvalidConfig("selfplay.reground_every is for Go: no other environment has boards beside the search")
+        if self.selfplay.precision == "int8" and not self.is_go:
+            raise InvalidConfig('selfplay.precision = "int8" is for Go: other networks are too small to gain by it')
         if self.selfplay.first_simulations > self.search.num_simulations:
             raise InvalidConfig("selfplay.first_simulations is more than search.num_simulations, to which it grows")
         if (self.learner.value_target == "n_step") != (self.network.reward is not None):

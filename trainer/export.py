@@ -128,6 +128,7 @@ def _export_int8(output: Path, checkpoint: Checkpoint, files: ModelBytes, exact:
         name=exact.name + INT8_SUFFIX,
         precision="int8",
         priority=exact.priority - 1,
+        initial=_model_file(quantised.initial),
         recurrent=_model_file(quantised.recurrent),
         training={**exact.training, "agreement": {"against": exact.identity, **loss}},
     )
@@ -303,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for other in quantised:
         loss = other.training["agreement"]
         print(
-            f"wrote {other.identity} to {arguments.out}{INT8_SUFFIX}; over {loss['steps']} imagined moves the policy "
+            f"wrote {other.identity} to {arguments.out}{INT8_SUFFIX}; at {loss['positions']} positions the policy "
             f"differs by {loss['policy_kl']:.4f} nats, the value by {loss['value_error']:.4f}, and the best move is "
             f"the same in {loss['best_move']:.1%}; compare their strength before giving it a higher priority"
         )

@@ -131,11 +131,13 @@ def _quantization_loss(loss: Mapping[str, Any]) -> str:
         ("difference of the values, which lie in [-1, 1]", f"{loss['value_error']:.4f}"),
         ("the largest of these", f"{loss['largest_value_error']:.3f}"),
         ("the same best move", f"{loss['best_move']:.1%}"),
+        ("imagined: KL of the policies, nats", f"{loss['imagined_policy_kl']:.4f}"),
+        ("imagined: difference of the values", f"{loss['imagined_value_error']:.4f}"),
+        ("imagined: the same best move", f"{loss['imagined_best_move']:.1%}"),
     )
     return (
-        f"Against `{loss['against']}`, its float32 form, over {loss['steps']} imagined moves behind each of "
-        f"{loss['positions']} positions ({loss['games']}); where a position is only looked at, both are the same:\n\n"
-        f"{_table(figures)}"
+        f"Against `{loss['against']}`, its float32 form, at {loss['positions']} positions ({loss['games']}), and over "
+        f"{loss['imagined_steps']} imagined moves behind each:\n\n{_table(figures)}"
     )
 
 

@@ -1,16 +1,16 @@
 """The int8 form of an exported Go model, and how far it is from the float32 one.
 
-Quantised are the convolutions of the dynamics network with the additions between them: there a search spends its time.
-The heads are little work and decide directly, and initial.onnx runs once a search; both stay float32. Activations are
-uint8, weights int8 for each output channel, of which only 7 bits are used: without VNNI the instruction that multiplies
-them adds two products in 16 bits. Ranges come from hidden states along the moves of real games.
+Quantised are the convolutions of the representation and the dynamics network with the additions between them: there a
+search spends its time. The heads are little work and decide directly; they stay float32. Activations are uint8, weights
+int8 for each output channel, of which only 7 bits are used: without VNNI the instruction that multiplies them adds two
+products in 16 bits. Ranges come from real positions and from hidden states along the moves of real games.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
 from engine.go.features import encode_actions
-from engine.model.contract import RecurrentOutput
+from engine.model.contract import RecurrentOutput, RootOutput
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
@@ -72,12 +72,10 @@ class Walk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizationLoss:
-    """How far int8 is from float32 over STEPS imagined moves; means over positions and steps."""
+    """How far int8 is from float32: means over real positions, and over the moves imagined behind them."""
 
     positions: int
     """Positions compared, none of which the ranges were taken from."""
-    steps: int
-    """Imagined moves behind each."""
     policy_kl: float
     """KL(policy of float32 || policy of int8), nats."""
     value_error: float
@@ -86,6 +84,14 @@ class QuantizationLoss:
     """The largest of these."""
     best_move: float
     """Share in which both think the same action best."""
+    imagined_steps: int
+    """Imagined moves behind each position, each going on from the model's own state."""
+    imagined_policy_kl: float
+    """As `policy_kl`."""
+    imagined_value_error: float
+    """As `value_error`."""
+    imagined_best_move: float
+    """As `best_move`."""
 
 
 def quantize_checkpoint(
@@ -105,9 +111,9 @@ def quantize_checkpoint(
     if not learned or not held_out:
         played = _play(checkpoint.config, files, rng)
         learned, held_out, source = played[::2], played[1::2], "self-play"
-    walk = draw_walk(learned[-RECENT_GAMES:], CALIBRATION_POSITIONS, size=size, rng=rng)
-    quantised = quantize(files, network, walk)
-    loss = measure_loss(files, quantised, draw_walk(held_out, COMPARED_POSITIONS, size=size, rng=rng))
+    quantised = quantize(files, network, draw_walks(learned, CALIBRATION_POSITIONS, rng))
+    compared = [game for game in held_out if game.size == size]
+    loss = measure_loss(files, quantised, draw_walk(compared, COMPARED_POSITIONS, size=size, rng=rng))
     return quantised, {"games": source, **dataclasses.asdict(loss)}
 
 
@@ -115,6 +121,13 @@ def _play(config: TrainConfig, files: ModelBytes, rng: np.random.Generator) -> l
     slots = PLAYED_GAMES * (config.search.num_simulations + 1)
     evaluator = OnnxEvaluator.from_bytes(*files, board_size=config.env.size, num_slots=slots)
     return play_games(config, evaluator, count=PLAYED_GAMES, rng=rng)
+
+
+def draw_walks(games: list[GameRecord], count: int, rng: np.random.Generator) -> list[Walk]:
+    """Up to `count` positions of the newest games of each board size among `games`, which must hold one."""
+    sizes = sorted({game.size for game in games})
+    chosen = {size: [game for game in games if game.size == size][-RECENT_GAMES:] for size in sizes}
+    return [draw_walk(part, count, size=size, rng=rng) for size, part in chosen.items()]
 
 
 def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.Generator) -> Walk:
@@ -130,28 +143,34 @@ def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.
     return Walk(size=size, observations=boards.observe(), actions=actions, to_play=boards.to_play.copy())
 
 
-def quantize(files: ModelBytes, network: GoNetwork, walk: Walk) -> ModelBytes:
-    """The int8 form of `files`, which were exported from `network`; activation ranges are those of `walk`."""
+def quantize(files: ModelBytes, network: GoNetwork, walks: Sequence[Walk]) -> ModelBytes:
+    """The int8 form of `files`, which were exported from `network`; activation ranges are those of `walks`."""
     from onnxruntime import quantization  # only after `engine.model.runtime`, which turns its telemetry off
 
-    model = onnx.load_from_string(files.recurrent)
-    with TemporaryDirectory(prefix="tengen-int8-") as folder, _quiet():
-        path = Path(folder) / "recurrent.onnx"
-        quantization.quantize_static(
-            model,
-            path,
-            _Reader(network, walk),
-            quant_format=quantization.QuantFormat.QDQ,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-            nodes_to_quantize=_dynamics_nodes(model.graph),
-        )
-        quantised = onnx.load(path)
-    quantised.ClearField("metadata_props")
-    quantised.graph.ClearField("value_info")
-    return files._replace(recurrent=quantised.SerializeToString(deterministic=True))
+    quantised = []
+    for graph, inputs, state in (
+        (files.initial, _initial_inputs(walks), "hidden"),
+        (files.recurrent, _recurrent_inputs(network, walks), "next_hidden"),
+    ):
+        model = onnx.load_from_string(graph)
+        with TemporaryDirectory(prefix="tengen-int8-") as folder, _quiet():
+            path = Path(folder) / "model.onnx"
+            quantization.quantize_static(
+                model,
+                path,
+                _Reader(inputs),
+                quant_format=quantization.QuantFormat.QDQ,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+                nodes_to_quantize=_nodes_to(state, model.graph),
+            )
+            model = onnx.load(path)
+        model.ClearField("metadata_props")
+        model.graph.ClearField("value_info")
+        quantised.append(model.SerializeToString(deterministic=True))
+    return ModelBytes(*quantised)
 
 
 def measure_loss(files: ModelBytes, quantised: ModelBytes, walk: Walk) -> QuantizationLoss:
@@ -159,34 +178,43 @@ def measure_loss(files: ModelBytes, quantised: ModelBytes, walk: Walk) -> Quanti
     kl, errors, agrees = [], [], []
     for expected, found in zip(_imagine(files, walk), _imagine(quantised, walk), strict=True):
         log_p, log_q = (_log_softmax(output.policy_logits) for output in (expected, found))
-        kl.append((np.exp(log_p) * (log_p - log_q)).sum(axis=1))
+        kl.append(float((np.exp(log_p) * (log_p - log_q)).sum(axis=1).mean()))
         errors.append(np.abs(expected.value - found.value))
-        agrees.append(log_p.argmax(axis=1) == log_q.argmax(axis=1))
+        agrees.append(float((log_p.argmax(axis=1) == log_q.argmax(axis=1)).mean()))
     return QuantizationLoss(
         positions=len(walk.to_play),
-        steps=STEPS,
-        policy_kl=float(np.mean(kl)),
-        value_error=float(np.mean(errors)),
-        largest_value_error=float(np.max(errors)),
-        best_move=float(np.mean(agrees)),
+        policy_kl=kl[0],
+        value_error=float(errors[0].mean()),
+        largest_value_error=float(errors[0].max()),
+        best_move=agrees[0],
+        imagined_steps=STEPS,
+        imagined_policy_kl=float(np.mean(kl[1:])),
+        imagined_value_error=float(np.mean(errors[1:])),
+        imagined_best_move=float(np.mean(agrees[1:])),
     )
 
 
 class _Reader:
-    """A `CalibrationDataReader`: inputs of recurrent.onnx, as a search of the positions of a walk would meet them."""
+    """A `CalibrationDataReader`: the inputs of a graph, batch by batch."""
 
-    def __init__(self, network: GoNetwork, walk: Walk) -> None:
-        self._inputs = _recurrent_inputs(network, walk)
+    def __init__(self, inputs: Iterator[dict[str, Floats]]) -> None:
+        self._inputs = inputs
 
     def get_next(self) -> dict[str, Floats] | None:
         """The next batch; None after the last one."""
         return next(self._inputs, None)
 
 
+def _initial_inputs(walks: Sequence[Walk]) -> Iterator[dict[str, Floats]]:
+    """Of initial.onnx."""
+    for walk, part in _batches(walks):
+        yield {"observation": walk.observations[part]}
+
+
 @torch.no_grad()
-def _recurrent_inputs(network: GoNetwork, walk: Walk) -> Iterator[dict[str, Floats]]:
-    for start in range(0, len(walk.to_play), _BATCH):
-        part = slice(start, start + _BATCH)
+def _recurrent_inputs(network: GoNetwork, walks: Sequence[Walk]) -> Iterator[dict[str, Floats]]:
+    """Of recurrent.onnx, as a search of the positions of the walks would meet them."""
+    for walk, part in _batches(walks):
         hidden = network.initial(torch.from_numpy(walk.observations[part])).hidden
         for step in range(STEPS):
             planes = walk.planes(step)[part]
@@ -194,11 +222,17 @@ def _recurrent_inputs(network: GoNetwork, walk: Walk) -> Iterator[dict[str, Floa
             hidden = network.recurrent(hidden, torch.from_numpy(planes)).hidden
 
 
-def _dynamics_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the operators to quantise: those on the way to the next hidden state, before it is scaled."""
+def _batches(walks: Sequence[Walk]) -> Iterator[tuple[Walk, slice]]:
+    for walk in walks:
+        for start in range(0, len(walk.to_play), _BATCH):
+            yield walk, slice(start, start + _BATCH)
+
+
+def _nodes_to(state: str, graph: onnx.GraphProto) -> list[str]:
+    """Names of the operators to quantise: those on the way to the hidden state `state`, before it is scaled."""
     makers = {output: node for node in graph.node for output in node.output}
     found: dict[str, onnx.NodeProto] = {}
-    wanted = ["next_hidden"]
+    wanted = [state]
     while wanted:
         node = makers.get(wanted.pop())
         if node is not None and node.name not in found:
@@ -213,12 +247,12 @@ def _dynamics_nodes(graph: onnx.GraphProto) -> list[str]:
     ]
 
 
-def _imagine(files: ModelBytes, walk: Walk) -> Iterator[RecurrentOutput]:
-    """What a model says after each step of the walk."""
+def _imagine(files: ModelBytes, walk: Walk) -> Iterator[RootOutput | RecurrentOutput]:
+    """What a model says at the positions of a walk, and after each of its steps."""
     count = len(walk.to_play)
     slots = np.arange(count, dtype=np.int32)
     evaluator = OnnxEvaluator.from_bytes(*files, board_size=walk.size, num_slots=count)
-    evaluator.initial(walk.observations, slots)
+    yield evaluator.initial(walk.observations, slots)
     for step in range(STEPS):
         yield evaluator.recurrent(slots, walk.actions[step], walk.movers(step), slots)
 

@@ -20,15 +20,19 @@ from trainer.actors import Chunk, fresh_states, make_actors
 from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.learner import Learner, learning_rate
-from trainer.network import NetworkConfig, make_network
+from trainer.network import GoNetwork, NetworkConfig, make_network
+from trainer.onnx_graph import ModelBytes
+from trainer.quantization import draw_walks, quantize
 from trainer.rating import rate
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
 from trainer.windows import MixedWindowBuilder
 
-ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM = range(3)
+ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
 """Random streams of a run, besides its seed."""
+RANGE_POSITIONS = 64
+"""Positions of each board size from which the ranges of 8-bit numbers come, anew in each round."""
 
 
 class Run:
@@ -70,6 +74,16 @@ class Run:
 
     def _publish(self) -> Weights:
         return self._publisher.publish(self.learner.averaged)
+
+    def _publish_to_actors(self) -> Weights:
+        """In the precision of self-play; there are no ranges for 8 bits before the first games."""
+        weights = self._publish()
+        if self.config.selfplay.precision == "float32" or not self.replay.games or not isinstance(weights, ModelBytes):
+            return weights
+        rng = np.random.default_rng((self.config.loop.seed, RANGE_STREAM, self.iteration))
+        network = self.learner.averaged
+        assert isinstance(network, GoNetwork)
+        return quantize(weights, network, draw_walks(list(self.replay.games), RANGE_POSITIONS, rng))
 
     def iterate(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """One round of play and learning; returns its figures."""
@@ -120,7 +134,7 @@ class Run:
         most = self.config.search.num_simulations
         first = self.config.selfplay.first_simulations or most
         simulations = round(first + (most - first) * progress)
-        return Order(weights=self._publish(), plies=self.config.plies(progress), simulations=simulations)
+        return Order(weights=self._publish_to_actors(), plies=self.config.plies(progress), simulations=simulations)
 
     def _reanalyze(self) -> None:
         """Searches the share of old positions that a round of new ones asks for."""

@@ -81,7 +81,7 @@ class ModelManifest:
     komi_range: tuple[float, float] | None = None
     """Go: smallest and largest komi of its training games."""
     precision: Precision = "float32"
-    """Of the arithmetic of recurrent.onnx; "int8": a quantised form. Inputs and outputs are float32 in any case."""
+    """Of the arithmetic of the networks; "int8": a quantised form. Inputs and outputs are float32 in any case."""
     priority: int = 0
     """Of several models that suit a board size, the one with the highest priority is the default."""
     initial: ModelFile

@@ -27,6 +27,7 @@ from trainer.checkpoint import (
 )
 from trainer.config import PRESETS, TrainConfig, load_config
 from trainer.loop import Origin, train
+from trainer.onnx_graph import ModelBytes
 from trainer.progress import Reporter
 from trainer.run import Run
 
@@ -73,12 +74,17 @@ def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("preset", ["go5", "tictactoe"])
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str) -> None:
+@pytest.mark.parametrize(
+    ("preset", "settings"),
+    [
+        ("go5", ["replay.reanalyze_share=0.5"]),
+        ("go5", ["selfplay.precision=int8", "selfplay.reground_every=1"]),
+        ("tictactoe", ["selfplay.first_simulations=2"]),
+    ],
+)
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str, settings: list[str]) -> None:
     """2 + 2 iterations and 4 iterations end with the same weights, moments, games and generators, bit for bit."""
-    config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4", "selfplay.first_simulations=2")
-    if preset == "go5":
-        config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4", "replay.reanalyze_share=0.5")
+    config = miniature(preset, "loop.rate_every=3", "loop.rating_pairs=4", *settings)
     whole = run_in(tmp_path / "whole", config, 4)
     run_in(tmp_path / "halves", config, 2)
     halves = run_in(tmp_path / "halves", config, 2, resume=True)
@@ -133,6 +139,16 @@ def test_an_actor_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
     with Reporter(tmp_path, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
         train(miniature("tictactoe", "loop.actors=1"), tmp_path, reporter=reporter, should_stop=kill)
     assert not multiprocessing.active_children()
+
+
+def test_actors_get_eight_bits_once_there_are_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(miniature("go5", "selfplay.precision=int8"))
+    sent: list[ModelBytes] = []
+    begin = run.actors.begin
+    monkeypatch.setattr(run.actors, "begin", lambda order: sent.append(order.weights) or begin(order))
+    run.iterate()
+    run.iterate()
+    assert [b"QuantizeLinear" in graph for weights in sent for graph in weights] == [False, False, True, True]
 
 
 def test_a_rating_is_logged_and_its_network_is_the_next_reference(tmp_path: Path) -> None:

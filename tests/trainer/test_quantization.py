@@ -66,7 +66,7 @@ def walk(games: list[GameRecord]) -> Walk:
 
 @pytest.fixture(scope="module")
 def quantised(files: ModelBytes, network: GoNetwork, walk: Walk) -> ModelBytes:
-    return quantize(files, network, walk)
+    return quantize(files, network, [walk])
 
 
 def test_a_walk_follows_its_games(games: list[GameRecord]) -> None:
@@ -87,10 +87,16 @@ def test_no_games() -> None:
         draw_walk([], 10, size=SIZE, rng=np.random.default_rng(0))
 
 
-def test_the_dynamics_are_quantised_and_nothing_else(files: ModelBytes, quantised: ModelBytes) -> None:
-    assert quantised.initial == files.initial
-    check_graph(quantised.recurrent, "recurrent.onnx")
-    graph = onnx.load_from_string(quantised.recurrent).graph
+@pytest.mark.parametrize(
+    ("name", "in_heads", "quantised_ones"),
+    [("initial", 4, 3), ("recurrent", 3, 6)],  # value, policy, points, ownership; input or two, and two of each block
+)
+def test_towers_are_quantised_and_nothing_else(
+    name: str, in_heads: int, quantised_ones: int, quantised: ModelBytes
+) -> None:
+    data = getattr(quantised, name)
+    check_graph(data, f"{name}.onnx")
+    graph = onnx.load_from_string(data).graph
     makers = {output: node for node in graph.node for output in node.output}
     weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
     of_convolutions: dict[bool, set[str]] = {True: set(), False: set()}
@@ -100,8 +106,8 @@ def test_the_dynamics_are_quantised_and_nothing_else(files: ModelBytes, quantise
             is_quantised = maker is not None and weights[maker.input[0]] == onnx.TensorProto.INT8
             of_convolutions[is_quantised].add(node.input[1])
     assert all("heads" in name for name in of_convolutions[False])
-    assert len(of_convolutions[False]) == 3  # value, policy, points
-    assert len(of_convolutions[True]) == 6  # hidden, action, and two of each block
+    assert len(of_convolutions[False]) == in_heads
+    assert len(of_convolutions[True]) == quantised_ones
 
 
 def test_weights_use_seven_bits_and_activations_are_unsigned(quantised: ModelBytes) -> None:
@@ -121,10 +127,14 @@ def test_it_says_nearly_the_same(files: ModelBytes, quantised: ModelBytes, games
     nothing = measure_loss(files, files, others)
     assert (nothing.policy_kl, nothing.value_error, nothing.best_move) == (0.0, 0.0, 1.0)
     loss = measure_loss(files, quantised, others)
-    assert (loss.positions, loss.steps) == (60, STEPS)
-    assert 0.0 < loss.policy_kl < 0.02
-    assert 0.0 < loss.value_error < 0.05 < 20 * loss.largest_value_error
-    assert loss.best_move > 0.8
+    assert (loss.positions, loss.imagined_steps) == (60, STEPS)
+    for kl, error, best in (
+        (loss.policy_kl, loss.value_error, loss.best_move),
+        (loss.imagined_policy_kl, loss.imagined_value_error, loss.imagined_best_move),
+    ):
+        assert 0.0 < kl < 0.02
+        assert 0.0 < error < 0.05 < 20 * loss.largest_value_error
+        assert best > 0.8
 
 
 def test_another_network_is_further_away(files: ModelBytes, exporter: OnnxExporter, walk: Walk) -> None:
@@ -134,11 +144,11 @@ def test_another_network_is_further_away(files: ModelBytes, exporter: OnnxExport
 
 
 def test_ranges_come_from_the_walk(files: ModelBytes, network: GoNetwork, walk: Walk, quantised: ModelBytes) -> None:
-    assert quantize(files, network, walk) == quantised
+    assert quantize(files, network, [walk]) == quantised
     part = dataclasses.replace(
         walk, observations=walk.observations[:3], actions=walk.actions[:, :3], to_play=walk.to_play[:3]
     )
-    assert quantize(files, network, part) != quantised
+    assert quantize(files, network, [part]) != quantised
 
 
 def checkpoint_of(network: GoNetwork, *, config: TrainConfig = CONFIG, **fields: object) -> Checkpoint:
@@ -149,7 +159,7 @@ def checkpoint_of(network: GoNetwork, *, config: TrainConfig = CONFIG, **fields:
 def test_a_checkpoint_with_games(network: GoNetwork, files: ModelBytes, games: list[GameRecord]) -> None:
     replay = pack_games(games[:6], prefix="games.") | pack_games(games[6:], prefix="holdout.")
     found, loss = quantize_checkpoint(checkpoint_of(network, replay=replay), files)
-    assert found.initial == files.initial
+    assert found.initial != files.initial
     assert loss["games"] == "held out of training"
     assert loss["positions"] == sum(len(game) for game in games[6:])
     assert 0.0 < loss["policy_kl"] < 0.02
@@ -173,6 +183,6 @@ def test_only_go(files: ModelBytes) -> None:
 
 def test_nothing_is_logged(files: ModelBytes, network: GoNetwork, walk: Walk, caplog: pytest.LogCaptureFixture) -> None:
     level = logging.getLogger().level
-    quantize(files, network, walk)
+    quantize(files, network, [walk])
     assert not caplog.records
     assert logging.getLogger().level == level
