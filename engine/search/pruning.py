@@ -80,7 +80,7 @@ def forget_least_visited(tree: Tree) -> int:
         rank = min(candidates.size, math.ceil(FORGOTTEN_SHARE * used.size)) - 1
         # No node is visited more often than its parent: behind a node that goes everything goes.
         goes = may_go & (visits <= np.partition(candidates, rank)[rank])
-        tree.children_index[0, np.unique(parents[goes])] = UNVISITED
+        tree.children_index[0, parents[goes], tree.action_from_parent[0, goes]] = UNVISITED
         _give_back(tree, goes)
     return int(used.size - tree.num_nodes[0])
 
