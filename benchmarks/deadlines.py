@@ -1,11 +1,12 @@
-"""How late moves are: timed moves of one engine on a busy machine, and whole games against sudden death.
+"""How late moves are: timed moves of one engine on a busy machine, and whole games with little time in every system.
 
 Every core runs a process that only counts, at the engine's own priority. A move's lateness is its time from call to
 answer less what it was allowed (budget and extra time). The stated limits: 50 ms at the 99th percentile, 150 ms at
-worst, and no game lost on time. The engine plays itself; both sides' clocks are the engine's own books, with nothing
-kept back for a controller, because there is none.
+worst, and no game lost on time. The engine plays itself, in turns in absolute, Fischer, byo-yomi and Canadian time;
+both sides' clocks are the engine's own books, with nothing kept back for a controller, because there is none.
 
-Run: python -m benchmarks.deadlines [--moves 300] [--time 0.2] [--games 50] [--main-time 10] [--idle]
+Run: python -m benchmarks.deadlines [--moves 300] [--time 0.2] [--games 8] [--main-time 4] [--idle]    (three minutes)
+     python -m benchmarks.deadlines --moves 0 --games 50 --main-time 10                                (half an hour)
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle, islice
 
 import numpy as np
 
-from engine.go.rules import BLACK, WHITE
+from engine.go.rules import BLACK
 from engine.player import Player
 from engine.search.time_settings import TimeSettings
 from engine.settings import PlayerSettings, available_cores
@@ -61,17 +63,27 @@ def timed_moves(player: Player, moves: int) -> list[float]:
     return lateness
 
 
-def lost_on_time(player: Player, main_s: float) -> bool:
-    """Plays one game with `main_s` a side and nothing after it; whether a clock ran out."""
-    player.clock.set_settings(TimeSettings.absolute(main_s))
+def systems(main_s: float) -> tuple[TimeSettings, ...]:
+    """Time settings of every kind that give a game about as much time as `main_s` seconds a side."""
+    return (
+        TimeSettings.absolute(main_s),
+        TimeSettings.fischer(main_s / 2, main_s / 80),
+        TimeSettings.byo_yomi(main_s / 2, main_s / 40, 5),
+        TimeSettings.canadian(main_s / 2, main_s / 8, 10),
+    )
+
+
+def lost_on_time(player: Player, settings: TimeSettings) -> bool:
+    """Plays one game; whether a move took longer than its side had left."""
+    player.clock.set_settings(settings)
     player.new_game()
     color = BLACK
     while not player.position.is_over and len(player.position.moves) < 2 * player.position.area:
-        player.generate(color)
-        color = -color
-        left = [player.clock.time_left(side) for side in (BLACK, WHITE)]
-        if any(side is not None and side.main_s <= 0.0 for side in left):
+        left = player.clock.time_left(color)
+        assert left is not None, "there is a time limit"
+        if player.generate(color).elapsed_s > left.total_s(settings):
             return True
+        color = -color
     return False
 
 
@@ -94,8 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--moves", type=int, default=300)
     parser.add_argument("--time", type=float, default=0.2, help="seconds a move")
-    parser.add_argument("--games", type=int, default=50)
-    parser.add_argument("--main-time", type=float, default=10.0, help="seconds a side and game")
+    parser.add_argument("--games", type=int, default=8)
+    parser.add_argument("--main-time", type=float, default=4.0, help="seconds a side and game, more or less")
     parser.add_argument("--idle", action="store_true", help="without the busy cores")
     options = parser.parse_args(arguments)
     settings = PlayerSettings(
@@ -108,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
         print(f"{options.size}x{options.size}, {settings.num_threads} threads, load {load:.1f} at the start")
         is_kept = report(timed_moves(player, options.moves)) if options.moves else True
-        losses = sum(lost_on_time(player, options.main_time) for _ in range(options.games))
+        games = islice(cycle(systems(options.main_time)), options.games)
+        losses = sum(lost_on_time(player, settings) for settings in games)
         print(f"{options.games} games of {options.main_time:g} s a side: {losses} lost on time (limit 0)")
     player.close()
     return 0 if is_kept and not losses else 1

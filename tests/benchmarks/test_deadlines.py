@@ -37,10 +37,12 @@ def test_limits(lateness: list[float], kept: bool) -> None:
     assert deadlines.report(lateness) is kept
 
 
-def test_a_game_without_time_is_lost() -> None:
-    player = make_player()
+@pytest.mark.parametrize("number", range(4))
+def test_a_game_without_time_is_lost(number: int) -> None:
+    player = make_player(visits=8)
     player.ensure_ready(60)
-    assert deadlines.lost_on_time(player, 1e-9)
+    assert deadlines.lost_on_time(player, deadlines.systems(1e-6)[number])
+    assert not deadlines.lost_on_time(player, deadlines.systems(20.0)[number])
     player.close()
 
 
