@@ -3,7 +3,8 @@
 Every core runs a process that only counts, at the engine's own priority. A move's lateness is its time from call to
 answer less what it was allowed (budget and extra time). The stated limits: 50 ms at the 99th percentile, 150 ms at
 worst, and no game lost on time. The engine plays itself, in turns in absolute, Fischer, byo-yomi and Canadian time;
-both sides' clocks are the engine's own books, with nothing kept back for a controller, because there is none.
+both sides' clocks are the engine's own books. There is no controller to keep time back for; the lag buffer is the first
+of those limits, since who plans to use up a byo-yomi period to its end loses it.
 
 Run: python -m benchmarks.deadlines [--moves 300] [--time 0.2] [--games 8] [--main-time 4] [--idle]    (three minutes)
      python -m benchmarks.deadlines --moves 0 --games 50 --main-time 10                                (half an hour)
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--idle", action="store_true", help="without the busy cores")
     options = parser.parse_args(arguments)
     settings = PlayerSettings(
-        model=options.model, threads=options.threads, time_s=options.time, lag_buffer_s=0.0, resign=False
+        model=options.model, threads=options.threads, time_s=options.time, lag_buffer_s=PERCENTILE_LIMIT_S, resign=False
     )
     player = Player(settings=settings, board_size=options.size)
     if not player.ensure_ready(READY_TIMEOUT_S):
@@ -121,8 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.size}x{options.size}, {settings.num_threads} threads, load {load:.1f} at the start")
         is_kept = report(timed_moves(player, options.moves)) if options.moves else True
         games = islice(cycle(systems(options.main_time)), options.games)
-        losses = sum(lost_on_time(player, settings) for settings in games)
-        print(f"{options.games} games of {options.main_time:g} s a side: {losses} lost on time (limit 0)")
+        losses = [settings for settings in games if lost_on_time(player, settings)]
+        for settings in losses:
+            print(f"lost on time: {settings}")
+        print(f"{options.games} games of {options.main_time:g} s a side: {len(losses)} lost on time (limit 0)")
     player.close()
     return 0 if is_kept and not losses else 1
 
