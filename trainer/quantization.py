@@ -1,9 +1,10 @@
 """The int8 form of an exported Go model, and how far it is from the float32 one.
 
 Quantised are the convolutions of the representation and the dynamics network with the additions between them: there a
-search spends its time. The heads are little work and decide directly; they stay float32. Activations are uint8, weights
-int8 for each output channel, of which only 7 bits are used: without VNNI the instruction that multiplies them adds two
-products in 16 bits. Ranges come from real positions and from hidden states along the moves of real games.
+search spends its time. The heads are little work and decide directly; they stay float32, and so does what reads the
+observation. Activations are uint8, weights int8 for each output channel, of which only 7 bits are used: without VNNI
+the instruction that multiplies them adds two products in 16 bits. Ranges come from real positions and from hidden
+states along the moves of real games.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from engine.errors import InvalidConfig
 from engine.go.features import encode_actions
 from engine.model.contract import RecurrentOutput, RootOutput
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer.checkpoint import Checkpoint
+from trainer.checkpoint import Checkpoint, unpack_games
 from trainer.config import TrainConfig
 from trainer.diagnosis.positions import draw_positions, play_games, replay_to
 from trainer.network import GoNetwork
@@ -106,7 +107,7 @@ def quantize_checkpoint(
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"the model learned {checkpoint.config.env.id}: only models of Go can be quantised")
     rng, size = np.random.default_rng(seed), checkpoint.config.env.size
-    learned, held_out = checkpoint.games("games"), checkpoint.games("holdout")
+    learned, held_out = (unpack_games(checkpoint.replay or {}, prefix=f"{part}.") for part in ("games", "holdout"))
     source = "held out of training"
     if not learned or not held_out:
         played = _play(checkpoint.config, files, rng)
@@ -239,12 +240,14 @@ def _nodes_to(state: str, graph: onnx.GraphProto) -> list[str]:
             found[node.name] = node
             wanted += node.input
     weights = {tensor.name for tensor in graph.initializer}
-    return [
-        node.name
-        for node in found.values()
-        # An addition of a constant is the scaling's guard against a division by zero: not a number of 8 bits.
-        if node.op_type in QUANTISED and not (node.op_type == "Add" and weights & set(node.input))
-    ]
+    return [node.name for node in found.values() if node.op_type in QUANTISED and not _is_fine(node, weights)]
+
+
+def _is_fine(node: onnx.NodeProto, weights: set[str]) -> bool:
+    """Whether an operator reads what 8 bits cannot hold: the observation, where half a point of komi is a fortieth
+    (float32 there takes three quarters off the error of the value), or the constant that guards the scaling of a state
+    against a division by zero."""
+    return "observation" in node.input or (node.op_type == "Add" and bool(weights & set(node.input)))
 
 
 def _imagine(files: ModelBytes, walk: Walk) -> Iterator[RootOutput | RecurrentOutput]:

@@ -88,11 +88,12 @@ def test_no_games() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "in_heads", "quantised_ones"),
-    [("initial", 4, 3), ("recurrent", 3, 6)],  # value, policy, points, ownership; input or two, and two of each block
+    ("name", "exact_ones", "quantised_ones"),
+    # Value, policy, points, ownership and the observation; hidden and action, and two of each block.
+    [("initial", 5, 2), ("recurrent", 3, 6)],
 )
 def test_towers_are_quantised_and_nothing_else(
-    name: str, in_heads: int, quantised_ones: int, quantised: ModelBytes
+    name: str, exact_ones: int, quantised_ones: int, quantised: ModelBytes
 ) -> None:
     data = getattr(quantised, name)
     check_graph(data, f"{name}.onnx")
@@ -105,8 +106,8 @@ def test_towers_are_quantised_and_nothing_else(
             maker = makers.get(node.input[1])
             is_quantised = maker is not None and weights[maker.input[0]] == onnx.TensorProto.INT8
             of_convolutions[is_quantised].add(node.input[1])
-    assert all("heads" in name for name in of_convolutions[False])
-    assert len(of_convolutions[False]) == in_heads
+    assert all("heads" in name or "representation_in" in name for name in of_convolutions[False])
+    assert len(of_convolutions[False]) == exact_ones
     assert len(of_convolutions[True]) == quantised_ones
 
 
