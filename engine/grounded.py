@@ -3,21 +3,25 @@
 MuZero imagines every position below the root, legality included. Here each node of the tree has its real board, which
 costs microseconds, and three things can be taken from it: which actions are legal (down to `rules_depth`), the exact
 outcome of two passes, and, at every `reground_every`-th ply, the hidden state: the representation of the real position
-takes the place of the imagined one. With 1 that is AlphaZero, with 0 MuZero. Knows Go and a network; nothing of search.
+takes the place of the imagined one. With 1 that is AlphaZero, with 0 MuZero. Where nothing is ever imagined, no hidden
+states are kept. Knows Go and a network; nothing of search.
 """
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from engine.go.board_tree import NO_BOARD, BoardTree, BranchBuffers, set_where_illegal
-from engine.go.features import Variant
+from engine.go.board_tree import BoardTree, Branch, observe
+from engine.go.features import NUM_PLANES, Variant, seen_by
+from engine.go.following import NO_BOARD, follow
 from engine.go.position import Position
-from engine.model.contract import ILLEGAL_LOGIT, Evaluator, RecurrentOutput, RootOutput
+from engine.model.contract import ILLEGAL_LOGIT, PositionEvaluator, RecurrentOutput, RootOutput
 
 Floats = NDArray[np.float32]
 
@@ -30,39 +34,130 @@ _CHECKED: Final = 2
 _OVER: Final = 3
 """Two passes have ended the game there or before: it stays as it is."""
 
-_IMAGINED, _SEEN, _ENDED = range(3)
+_IMAGINED, _SEEN, _ENDED = 0, 1, 2
 """How a node is judged: by imagination, by a look at the real position, by the rules."""
+
+
+def looks_suffice(*, rules_depth: float, reground_every: int) -> bool:
+    """Whether nothing is imagined with these dials: every position is looked at, and only legal actions are tried."""
+    return reground_every == 1 and rules_depth == math.inf
+
+
+@njit(cache=True, nogil=True)
+def _follow_each(  # type: ignore[no-untyped-def]
+    branch,
+    knowledge,
+    imagined,
+    rules_depth,
+    reground_every,
+    ends_are_exact,
+    parents,
+    actions,
+    children,
+    how,
+    tried,
+    observations,
+):
+    """Plays `actions` [B] on the boards of the slots `parents` into `children`, in this order, and notes what is known
+    of the children and how many plies are `imagined`. Fills `how` [B] they are to be judged, `tried` [B, A + 1], the
+    actions that are left there, and the first rows of `observations` [B, 24, A], of those that are to be looked at;
+    returns the number of these."""
+    seen = 0
+    for row in range(parents.shape[0]):
+        parent, child = parents[row], children[row]
+        known = knowledge[parent]
+        passes = NO_BOARD
+        if known != _LOST:
+            passes = follow(branch, parent, actions[row], child, known >= _CHECKED)
+        tried[row] = True
+        how[row] = _IMAGINED
+        if passes == NO_BOARD:
+            knowledge[child] = _LOST
+        elif known == _OVER or (passes == 2 and ends_are_exact):
+            knowledge[child] = _OVER
+            how[row] = _ENDED
+            tried[row, :-1] = False  # passes change nothing any more
+        else:
+            knowledge[child] = _KNOWN
+            if branch.slots.ply[child] - branch.root_ply[0] <= rules_depth:
+                knowledge[child] = _CHECKED
+                tried[row] = branch.legal[0]
+            plies = imagined[parent] + 1
+            if plies == reground_every:
+                how[row] = _SEEN
+                observe(branch, child, observations[seen : seen + 1])
+                seen += 1
+                plies = 0
+            imagined[child] = min(plies, 255)
+    return seen
+
+
+@njit(cache=True, nogil=True)
+def _leave(policy_logits, tried, illegal):  # type: ignore[no-untyped-def]
+    """Writes `illegal` into `policy_logits` [B, A] for all actions but those `tried` [B, A]."""
+    for row in range(policy_logits.shape[0]):
+        for action in range(policy_logits.shape[1]):
+            if not tried[row, action]:
+                policy_logits[row, action] = illegal
+
+
+class _Desk:
+    """What one thread works with: a branch of the tree, and room for `rows` children."""
+
+    def __init__(self, branch: Branch, rows: int, area: int) -> None:
+        self.branch = branch
+        self.how: NDArray[np.int8] = np.zeros(rows, np.int8)
+        """[rows] how each is to be judged."""
+        self.tried: NDArray[np.bool_] = np.zeros((rows, area + 1), np.bool_)
+        """[rows, A + 1] actions that are left."""
+        self.observations: Floats = np.zeros((rows, NUM_PLANES["full"], area), np.float32)
+        """[rows, 24, A] of those that are to be looked at, the first ones."""
 
 
 class GroundedEvaluator:
     """An `Evaluator` of one tree at a time around another one. `begin` tells it the game before each search."""
 
     def __init__(
-        self, evaluator: Evaluator, *, size: int, variant: Variant, rules_depth: float, reground_every: int
+        self,
+        evaluator: PositionEvaluator,
+        *,
+        size: int,
+        variant: Variant,
+        rules_depth: float,
+        reground_every: int,
+        num_slots: int | None = None,
     ) -> None:
-        """`size` of the board and `variant` of the observations: the network's. The dials: see `PlayerSettings`."""
-        self.num_slots = evaluator.num_slots
+        """`size` of the board and `variant` of the observations: the network's. The dials: see `PlayerSettings`.
+
+        `num_slots`: None: the network's. Where `looks_suffice`, the network needs slots for the roots only.
+        """
+        self.num_slots = evaluator.num_slots if num_slots is None else num_slots
         self._evaluator = evaluator
+        self._imagines = not looks_suffice(rules_depth=rules_depth, reground_every=reground_every)
+        self._size = size
         self._variant = variant
-        self._rules_depth = rules_depth
+        self._rules_depth = float(rules_depth)
         self._reground_every = reground_every
         self._boards = BoardTree(size=size, num_slots=self.num_slots)
-        # By slot; bytes are read and written in a fraction of the time that an array's elements take.
-        self._knowledge = bytearray(self.num_slots)
-        self._imagined = bytearray(self.num_slots)  # plies since the last look at a real position
+        self._knowledge = np.zeros(self.num_slots, np.uint8)
+        self._imagined = np.zeros(self.num_slots, np.uint8)  # plies since the last look at a real position
         self._ends_are_exact = True
+        self._spare: list[_Desk] = []
 
     def begin(self, position: Position, *, ends_are_exact: bool) -> None:
-        """The next root is `position`. Slots of the tree that continue the game before stay of use.
+        """The next root is `position`. Slots of the tree that continue the game before stay of use. No thread may be
+        at work.
 
         `ends_are_exact`: two passes end the game, and the area score decides it.
         """
         self._boards.begin(position)
         self._ends_are_exact = ends_are_exact
+        self._spare.clear()
 
     def initial(self, observations: Floats, slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`; the first slot is the root's."""
-        output = self._evaluator.initial(observations, slots)
+        kept = slots if self._imagines else np.arange(len(slots), dtype=np.int32)
+        output = self._evaluator.initial(observations, kept)
         root = int(slots[0])
         self._boards.set_root(root)
         self._knowledge[root] = _CHECKED
@@ -76,74 +171,72 @@ class GroundedEvaluator:
         to_play: NDArray[np.int8],
         child_slots: NDArray[np.int32],
     ) -> RecurrentOutput:
-        """See `Evaluator.recurrent`. The states of nodes where the game is over are not computed."""
-        parents, moves, children = parent_slots.tolist(), actions.tolist(), child_slots.tolist()
-        branches = [self._boards.take() for _ in moves]
+        """See `Evaluator.recurrent`. The states of nodes where the game is over are not computed. Where nothing may be
+        imagined, a node without a board, on a path too long to be followed, is worth a draw."""
+        count = len(actions)
+        desk = self._take(count)
         try:
-            steps = [self._follow(*step) for step in zip(branches, parents, moves, children, strict=True)]
-            if all(step == _IMAGINED for step in steps):
-                output = self._evaluator.recurrent(parent_slots, actions, to_play, child_slots)
+            seen = _follow_each(
+                desk.branch,
+                self._knowledge,
+                self._imagined,
+                self._rules_depth,
+                self._reground_every,
+                self._ends_are_exact,
+                parent_slots,
+                actions,
+                child_slots,
+                desk.how,
+                desk.tried,
+                desk.observations,
+            )
+            if seen == count:
+                policy_logits, value = self._look(desk, child_slots)
+                output = RecurrentOutput(policy_logits=policy_logits, value=value, reward=np.zeros(count, np.float32))
             else:
-                output = self._answer(steps, branches, parent_slots, actions, to_play, child_slots)
-            for row, child in enumerate(children):
-                if steps[row] == _ENDED:
-                    output.policy_logits[row, :-1] = ILLEGAL_LOGIT  # passes change nothing any more
-                elif self._knowledge[child] == _CHECKED:
-                    logits = output.policy_logits[row : row + 1]
-                    set_where_illegal(branches[row].branch, logits, ILLEGAL_LOGIT)
+                output = self._answer(desk, parent_slots, actions, to_play, child_slots)
+            _leave(output.policy_logits, desk.tried, ILLEGAL_LOGIT)
             return output
         finally:
-            for buffers in branches:
-                self._boards.give_back(buffers)
+            self._spare.append(desk)
 
-    def _follow(self, buffers: BranchBuffers, parent: int, action: int, child: int) -> int:
-        """Plays `action` on the board of `parent`, and notes what is known of `child`. Returns how it is judged."""
-        known, passes = self._knowledge[parent], NO_BOARD
-        if known != _LOST:
-            passes = self._boards.play(buffers, parent, action, child, is_checked=known >= _CHECKED)
-        if passes == NO_BOARD:
-            self._knowledge[child] = _LOST
-            return _IMAGINED
-        if known == _OVER or (passes == 2 and self._ends_are_exact):
-            self._knowledge[child] = _OVER
-            return _ENDED
-        self._knowledge[child] = _CHECKED if self._boards.depth(child) <= self._rules_depth else _KNOWN
-        return _SEEN if self._reground_every and self._is_due(parent, child) else _IMAGINED
+    def _take(self, rows: int) -> _Desk:
+        """A desk that no other thread has, with room for `rows` children."""
+        desk = self._spare.pop() if self._spare else None
+        if desk is None or len(desk.how) < rows:
+            desk = _Desk(self._boards.branch(), rows, self._size**2)
+        return desk
+
+    def _look(self, desk: _Desk, slots: NDArray[np.int32]) -> tuple[Floats, Floats]:
+        """Policy logits [B, A] and values [B] of the real positions of `slots` [B], the first of the observations."""
+        size = self._size
+        observations = seen_by(self._variant, desk.observations[: len(slots)].reshape(len(slots), -1, size, size))
+        if not self._imagines:
+            return self._evaluator.look(observations)
+        root = self._evaluator.initial(observations, slots)
+        return root.policy_logits, root.value
 
     def _answer(
         self,
-        steps: Sequence[int],
-        branches: Sequence[BranchBuffers],
+        desk: _Desk,
         parent_slots: NDArray[np.int32],
         actions: NDArray[np.int32],
         to_play: NDArray[np.int8],
         child_slots: NDArray[np.int32],
     ) -> RecurrentOutput:
         """What the rules, looks at real positions, and imagination say, each of its own rows."""
-        count = len(steps)
-        policy_logits = np.zeros((count, branches[0].legal.shape[1]), np.float32)
+        count = len(actions)
+        policy_logits = np.zeros((count, self._size**2 + 1), np.float32)
         value, reward = np.zeros(count, np.float32), np.zeros(count, np.float32)
-        ended, seen, imagined = (np.flatnonzero(np.equal(steps, how)) for how in (_ENDED, _SEEN, _IMAGINED))
+        ended, seen, imagined = (np.flatnonzero(desk.how[:count] == how) for how in (_ENDED, _SEEN, _IMAGINED))
         for row in ended.tolist():
             value[row] = self._boards.outcome(child_slots[row].item())
         if seen.size:
-            looks = [
-                self._boards.observe(branches[row], child_slots[row].item(), variant=self._variant)
-                for row in seen.tolist()
-            ]
-            root = self._evaluator.initial(np.concatenate(looks), child_slots[seen])
-            policy_logits[seen], value[seen] = root.policy_logits, root.value
-        if imagined.size:
+            policy_logits[seen], value[seen] = self._look(desk, child_slots[seen])
+        if imagined.size and self._imagines:
             output = self._evaluator.recurrent(
                 parent_slots[imagined], actions[imagined], to_play[imagined], child_slots[imagined]
             )
             policy_logits[imagined], value[imagined] = output.policy_logits, output.value
             reward[imagined] = output.reward
         return RecurrentOutput(policy_logits=policy_logits, value=value, reward=reward)
-
-    def _is_due(self, parent: int, child: int) -> bool:
-        """Whether it is time for a look at the real position; counts."""
-        imagined = self._imagined[parent] + 1
-        is_due = imagined >= self._reground_every
-        self._imagined[child] = 0 if is_due else imagined
-        return is_due

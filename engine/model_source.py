@@ -10,7 +10,7 @@ from typing import Protocol
 
 from engine.errors import UnsupportedBoardSize
 from engine.model.catalog import Catalog
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from engine.model.folder import ModelFolder, load_model
 from engine.model.manifest import ModelManifest
 
@@ -25,7 +25,7 @@ class ModelSource(Protocol):
         """
         ...
 
-    def open(self, name: str | None, board_size: int, *, num_slots: int) -> Evaluator:
+    def open(self, name: str | None, board_size: int, *, num_slots: int) -> PositionEvaluator:
         """The network of that model with room for `num_slots` hidden states. Raises as `find`."""
         ...
 
@@ -66,7 +66,7 @@ class CatalogModels:
         """See `ModelSource.find`."""
         return self._folder(name, board_size).manifest
 
-    def open(self, name: str | None, board_size: int, *, num_slots: int) -> Evaluator:
+    def open(self, name: str | None, board_size: int, *, num_slots: int) -> PositionEvaluator:
         """See `ModelSource.open`. One evaluation uses one thread: the search has its own."""
         from engine.model.onnx_evaluator import OnnxEvaluator
 

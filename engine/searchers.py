@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from engine.analysis import Analysis
 from engine.errors import TengenError
@@ -18,11 +19,12 @@ from engine.go.board_tree import POINT_BYTES, SLOT_BYTES
 from engine.go.features import Variant
 from engine.go.position import Position
 from engine.go.rules import BLACK, WHITE
-from engine.grounded import GroundedEvaluator
-from engine.model.contract import Evaluator
+from engine.grounded import GroundedEvaluator, looks_suffice
+from engine.model.cache import CachedEvaluator, EvaluationCache
+from engine.model.contract import Evaluator, PositionEvaluator
 from engine.model.manifest import ModelManifest
 from engine.model_source import ModelSource
-from engine.root_symmetries import SymmetricRoots
+from engine.root_symmetries import NUM_SYMMETRIES, SymmetricRoots
 from engine.search.config import SearchConfig
 from engine.search.handle import SearchHandle
 from engine.search.limits import Limits
@@ -54,28 +56,36 @@ class Searcher:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        network: PositionEvaluator,
         manifest: ModelManifest,
         size: int,
         settings: PlayerSettings,
         *,
+        cache: EvaluationCache | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_full: Callable[[], None] | None = None,
     ) -> None:
-        """`clock` gives the seconds that limits of time are measured in; `on_full`: see `Search`."""
+        """`cache`: what this network has said in other searches, where nothing is imagined. `clock` gives the seconds
+        that limits of time are measured in; `on_full`: see `Search`."""
         self.manifest = manifest
         self.size = size
         self.is_taken = False
         """Whether someone is about to start a search."""
         self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
         self._grounded: GroundedEvaluator | None = None
+        self.cache = cache
+        """What the network has said of positions, shared with other searchers of the same key."""
+        if cache is not None:
+            network = CachedEvaluator(network, cache)
+        evaluator: Evaluator = network
         if settings.keeps_boards:
             evaluator = self._grounded = GroundedEvaluator(
-                evaluator,
+                network,
                 size=size,
                 variant=self._variant,
                 rules_depth=settings.rules_depth,
                 reground_every=settings.reground_every,
+                num_slots=node_limit(manifest, size, settings),
             )
         if settings.root_symmetries:
             evaluator = SymmetricRoots(evaluator, size=size)
@@ -100,13 +110,15 @@ class Searcher:
         size: int,
         settings: PlayerSettings,
         *,
+        cache: EvaluationCache | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_full: Callable[[], None] | None = None,
     ) -> Searcher:
         """Loads the model `name` (None: the best one for the board size). Raises `ModelError`."""
         manifest = models.find(name, size)
-        evaluator = models.open(name, size, num_slots=node_limit(manifest, size, settings))
-        return cls(evaluator, manifest, size, settings, clock=clock, on_full=on_full)
+        num_slots = node_limit(manifest, size, settings) if imagines(settings) else NUM_SYMMETRIES
+        network = models.open(name, size, num_slots=num_slots)
+        return cls(network, manifest, size, settings, cache=cache, clock=clock, on_full=on_full)
 
     @property
     def is_free(self) -> bool:
@@ -152,14 +164,38 @@ def paying_leaves(manifest: ModelManifest, size: int) -> int:
     return FEW_LEAVES if channels * channels * size * size <= LITTLE_WORK else 1
 
 
+def imagines(settings: PlayerSettings) -> bool:
+    """Whether a search imagines any position, and so keeps hidden states."""
+    return not looks_suffice(rules_depth=settings.rules_depth, reground_every=settings.reground_every)
+
+
 def node_limit(manifest: ModelManifest, size: int, settings: PlayerSettings) -> int:
-    """Nodes of one tree, so that all trees with their hidden states stay within `settings.max_memory_mib`."""
+    """Nodes of one tree, so that all trees, with the boards and hidden states of their nodes, stay within
+    `settings.max_memory_mib`."""
     area = size * size
-    node_bytes = NODE_BYTES + ACTION_BYTES * (area + 1) + STATE_NUMBER_BYTES * manifest.shape.hidden_size * area
+    node_bytes = NODE_BYTES + ACTION_BYTES * (area + 1)
     if settings.keeps_boards:
         node_bytes += SLOT_BYTES + POINT_BYTES * area
-    share = settings.max_memory_mib * 2**20 // settings.concurrent_searches
+    if imagines(settings):
+        node_bytes += STATE_NUMBER_BYTES * manifest.shape.hidden_size * area
+    share = _search_bytes(settings) - _cache_bytes(settings)
     return max(MIN_NODES, min(MAX_NODES, share // node_bytes))
+
+
+def make_cache(size: int, settings: PlayerSettings) -> EvaluationCache | None:
+    """Room for what a network says of positions of a board; None where there is to be none."""
+    num_bytes = _cache_bytes(settings)
+    return EvaluationCache(num_bytes, num_actions=size * size + 1) if num_bytes else None
+
+
+def _search_bytes(settings: PlayerSettings) -> int:
+    """Of one search with all that belongs to it."""
+    return settings.max_memory_mib * 2**20 // settings.concurrent_searches
+
+
+def _cache_bytes(settings: PlayerSettings) -> int:
+    """Of one search's, for a cache. Several searches of one network share one cache, of the same size."""
+    return 0 if imagines(settings) else int(settings.cache_share * _search_bytes(settings))
 
 
 class SearcherPool:
@@ -173,6 +209,7 @@ class SearcherPool:
         self._lock = threading.Lock()
         self._building: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
         self._searchers: list[tuple[Key, Searcher]] = []
+        self._caches: WeakValueDictionary[Key, EvaluationCache] = WeakValueDictionary()
         self._is_closed = False
         self._has_told_full = False
 
@@ -260,13 +297,24 @@ class SearcherPool:
         identity, size = key
         self._notify(f"loading model {identity} for {size}x{size}")
         self._make_room()
-        searcher = Searcher.open(self.models, model, size, self._settings, on_full=self._tell_full)
+        cache = self._cache_of(key)
+        searcher = Searcher.open(self.models, model, size, self._settings, cache=cache, on_full=self._tell_full)
         searcher.warm_up(self._settings)
         searcher.is_taken = is_taken
         with self._lock:
             if not self._is_closed:
                 self._searchers.append((key, searcher))
         return searcher
+
+    def _cache_of(self, key: Key) -> EvaluationCache | None:
+        """That of the searchers of `key`, as long as there is one of them; for whoever builds another."""
+        with self._lock:
+            cache = self._caches.get(key)
+            if cache is None:
+                cache = make_cache(key[1], self._settings)
+                if cache is not None:
+                    self._caches[key] = cache
+            return cache
 
     def _tell_full(self) -> None:
         """Tells the user of the first search whose tree has filled its memory."""

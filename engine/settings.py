@@ -79,7 +79,10 @@ class PlayerSettings:
     seed: int | None = None
     """Of every random choice; None: from the system. Repeats exactly only with one thread and a visit limit."""
     max_memory_mib: int = 1024
-    """Memory of all search trees together, hidden states included, MiB."""
+    """Memory of all search trees together, with boards, hidden states and what `cache_share` says, MiB."""
+    cache_share: float = 1 / 8
+    """Of that memory, for what a network has said of positions, so that it need not say it again; 0: none. Only where
+    nothing is imagined: an imagined position has no name."""
     concurrent_searches: int = 1
     """How many searches share that memory."""
 
@@ -99,6 +102,8 @@ class PlayerSettings:
             raise InvalidConfig(f"rules_depth must be a number >= 0, not {self.rules_depth!r}")
         if self.reground_every > MOST_PLIES_IMAGINED:
             raise InvalidConfig(f"reground_every must be at most {MOST_PLIES_IMAGINED}, not {self.reground_every!r}")
+        if not 0 <= self.cache_share < 1:
+            raise InvalidConfig(f"cache_share must be in [0, 1), not {self.cache_share!r}")
         if not 0 <= self.resign_winrate < 0.5:
             raise InvalidConfig(f"resign_winrate must be in [0, 0.5), not {self.resign_winrate!r}")
         for name, least in (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.go import areas, features, tables
 from engine.go.batch import GoBatch
 from engine.go.board_tree import allocate_slots, fill_roots
-from engine.go.kernels import Trees, follow_each
+from engine.go.following import Trees, follow_each
 
 
 class BoardForest:

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from engine.go import areas, features, tables
 from engine.go.batch import RECENT_BOARDS, GoBatch
-from engine.go.kernels import NO_BOARD as NO_BOARD
-from engine.go.kernels import follow
 from engine.go.position import Position
 
 _Proxy = TypeVar("_Proxy")
@@ -97,8 +95,8 @@ def _compiled(branch: type[_Proxy]) -> type[_Proxy]:
 
 @_compiled
 class Branch(structref.StructRefProxy):
-    """All that `kernels.follow` needs to know, as one value that is taken apart once and not at every call: the tree's
-    slots, the rules, and a thread's own buffers. Only kernels see the fields."""
+    """All that `follow` needs to know, as one value that is taken apart once and not at every call: the tree's slots,
+    the rules, and a thread's own buffers. Only kernels see the fields."""
 
     slots: Slots
     """The boards, shared with every other branch."""
@@ -107,6 +105,10 @@ class Branch(structref.StructRefProxy):
     ko_rule: NDArray[np.int8]
     """[1]"""
     suicide: NDArray[np.bool_]
+    """[1]"""
+    komi: NDArray[np.float32]
+    """[1]"""
+    scoring: NDArray[np.int8]
     """[1]"""
     neighbors: NDArray[np.int32]
     """[A, 4]"""
@@ -125,11 +127,11 @@ class Branch(structref.StructRefProxy):
     finished: NDArray[np.bool_]
     """[1] False."""
     legal: NDArray[np.bool_]
-    """[1, A + 1] of the slot last analysed."""
+    """[1, A + 1] of the slot last analysed: what the player to move may do."""
     banned: NDArray[np.bool_]
-    """[1, A]"""
+    """[1, A] of the same: what only the ko rule forbids."""
     liberties: NDArray[np.int16]
-    """[1, A]"""
+    """[1, A] of the same: liberties of the chain on each point."""
 
 
 @njit(cache=True)
@@ -138,6 +140,8 @@ def _make(  # type: ignore[no-untyped-def]
     root_ply,
     ko_rule,
     suicide,
+    komi,
+    scoring,
     neighbors,
     keys,
     history,
@@ -155,6 +159,8 @@ def _make(  # type: ignore[no-untyped-def]
         root_ply,
         ko_rule,
         suicide,
+        komi,
+        scoring,
         neighbors,
         keys,
         history,
@@ -169,44 +175,48 @@ def _make(  # type: ignore[no-untyped-def]
     )
 
 
+def make_branch(slots: Slots, game: GoBatch) -> Branch:
+    """A branch of the tree whose root is `game`, a batch of one whose history has room for every path."""
+    area = game.area
+    return _make(
+        slots,
+        game.ply.copy(),
+        game.ko_rule,
+        game.suicide,
+        game.komi,
+        game.scoring,
+        tables.point_neighbors(game.size),
+        tables.zobrist_keys(game.size),
+        game.history.copy(),
+        game.history_to_play.copy(),
+        np.zeros((1, 2), np.int32),
+        np.zeros((1, 1), np.int32),
+        np.ones(1, np.bool_),
+        np.zeros(1, np.bool_),
+        np.zeros((1, area + 1), np.bool_),
+        np.zeros((1, area), np.bool_),
+        np.zeros((1, area), np.int16),
+    )
+
+
 @njit(cache=True, nogil=True)
-def set_where_illegal(branch, values, value):  # type: ignore[no-untyped-def]
-    """Writes `value` into `values` [1, A + 1] float32 for each illegal action of the slot last analysed."""
-    for action in range(values.shape[1]):
-        if not branch.legal[0, action]:
-            values[0, action] = value
-
-
-class BranchBuffers:
-    """A branch together with the arrays that Python reads: what the rules say of the slot last analysed."""
-
-    def __init__(self, slots: Slots, game: GoBatch) -> None:
-        """`game`: the root's, a batch of one whose history has room for every path."""
-        area = game.area
-        self.legal: NDArray[np.bool_] = np.zeros((1, area + 1), np.bool_)
-        """[1, A + 1] what the player to move may do."""
-        self.banned: NDArray[np.bool_] = np.zeros((1, area), np.bool_)
-        """[1, A] what only the ko rule forbids."""
-        self.liberties: NDArray[np.int16] = np.zeros((1, area), np.int16)
-        """[1, A] liberties of the chain on each point."""
-        self.branch: Branch = _make(
-            slots,
-            game.ply.copy(),
-            game.ko_rule,
-            game.suicide,
-            tables.point_neighbors(game.size),
-            tables.zobrist_keys(game.size),
-            game.history.copy(),
-            game.history_to_play.copy(),
-            np.zeros((1, 2), np.int32),
-            np.zeros((1, 1), np.int32),
-            np.ones(1, np.bool_),
-            np.zeros(1, np.bool_),
-            self.legal,
-            self.banned,
-            self.liberties,
-        )
-        """For the kernels."""
+def observe(branch, slot, out):  # type: ignore[no-untyped-def]
+    """Fills `out` [1, 24, A] float32 with the observation, variant "full", of `slot`, which was analysed last."""
+    slots = branch.slots
+    features.fill_full(
+        slots.recent_stones[slot : slot + 1],
+        slots.recent_moves[slot : slot + 1],
+        slots.to_play[slot : slot + 1],
+        slots.ply[slot : slot + 1],
+        branch.komi,
+        branch.ko_rule,
+        branch.suicide,
+        branch.scoring,
+        branch.legal,
+        branch.banned,
+        branch.liberties,
+        out,
+    )
 
 
 class BoardTree:
@@ -220,42 +230,23 @@ class BoardTree:
         for array in self.slots:
             array[:TOUCHED_SLOTS] = array[:TOUCHED_SLOTS]
         self._game: GoBatch | None = None
-        self._spare: list[BranchBuffers] = []
 
     def begin(self, position: Position) -> None:
         """The game that leads to the next root. Slots that continue it keep their boards, also when the one that is now
-        the root is used for another. No thread may be at work."""
+        the root is used for another. The branches that there are belong to the game before."""
         game = position.to_batch()
         game.extend(max(game.max_plies, int(game.ply[0]) + MOST_PLIES))
         self._game = game
-        self._spare.clear()
 
     def set_root(self, slot: int) -> None:
         """Makes the position of `begin` that of `slot`."""
         assert self._game is not None, "begin was not called"
         fill_roots(self.slots, np.array([slot], np.int32), self._game)
 
-    def take(self) -> BranchBuffers:
-        """A branch that no other thread has; to be given back."""
-        try:
-            return self._spare.pop()
-        except IndexError:
-            assert self._game is not None, "begin was not called"
-            return BranchBuffers(self.slots, self._game)
-
-    def give_back(self, buffers: BranchBuffers) -> None:
-        """Ends the use of a branch."""
-        self._spare.append(buffers)
-
-    def play(self, buffers: BranchBuffers, parent: int, action: int, child: int, *, is_checked: bool) -> int:
-        """Plays `action` on the board of `parent` into `child` and analyses it. Returns the passes in a row up to now,
-        or `NO_BOARD` if the action is illegal or the path too long. `is_checked`: it is known to be legal."""
-        return int(follow(buffers.branch, parent, action, child, is_checked))
-
-    def depth(self, slot: int) -> int:
-        """Plies from the root to `slot`."""
+    def branch(self) -> Branch:
+        """One for a thread that has none, of use until the next `begin`."""
         assert self._game is not None, "begin was not called"
-        return self.slots.ply.item(slot) - self._game.ply.item()
+        return make_branch(self.slots, self._game)
 
     def outcome(self, slot: int) -> float:
         """The sign of the area score, Black's view: exact where two passes have ended the game."""
@@ -263,24 +254,3 @@ class BoardTree:
         owner = np.empty((1, self._area), np.int8)
         areas.own_areas(self.slots.stones[slot : slot + 1], tables.point_neighbors(self.size), owner)
         return float(np.sign(owner.sum(dtype=np.int32) - self._game.komi[0]))
-
-    def observe(self, buffers: BranchBuffers, slot: int, *, variant: features.Variant) -> NDArray[np.float32]:
-        """[1, P, S, S] float32: what the network sees of `slot`, which was analysed last."""
-        game, slots, row = self._game, self.slots, slice(slot, slot + 1)
-        assert game is not None, "begin was not called"
-        return features.fill_observations(
-            recent_stones=slots.recent_stones[row],
-            recent_moves=slots.recent_moves[row],
-            to_play=slots.to_play[row],
-            ply=slots.ply[row],
-            komi=game.komi,
-            ko_rule=game.ko_rule,
-            suicide=game.suicide,
-            scoring=game.scoring,
-            legal=buffers.legal,
-            banned=buffers.banned,
-            liberties=buffers.liberties,
-            size=self.size,
-            variant=variant,
-            out=None,
-        )

@@ -88,7 +88,7 @@ def komi_parity_wave(komi: float, area: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _fill_observations(  # type: ignore[no-untyped-def]
+def fill_full(  # type: ignore[no-untyped-def]
     recent_stones,
     recent_moves,
     to_play,
@@ -159,7 +159,7 @@ def fill_observations(
     if out is None:
         out = np.empty((games, NUM_PLANES[variant], size, size), dtype=np.float32)
     full = out if variant == "full" else np.empty((games, len(FULL_PLANES), size, size), dtype=np.float32)
-    _fill_observations(
+    fill_full(
         recent_stones,
         recent_moves,
         to_play,
@@ -174,8 +174,13 @@ def fill_observations(
         full.reshape(games, len(FULL_PLANES), area),
     )
     if variant == "basic":
-        out[:] = full[:, _BASIC_INDICES]
+        out[:] = seen_by(variant, full)
     return out
+
+
+def seen_by(variant: Variant, full: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The planes of `variant` out of all of them, `full` [G, 24, ...]."""
+    return full if variant == "full" else full[:, _BASIC_INDICES]
 
 
 @njit(cache=True, nogil=True)

@@ -68,3 +68,11 @@ class Evaluator(Protocol):
         """Imagines `actions` [B], made by the players `to_play` [B] (+1 first player, -1 second) in the states
         `parent_slots` [B], and stores the resulting states in `child_slots` [B]."""
         ...
+
+
+class PositionEvaluator(Evaluator, Protocol):
+    """An evaluator that also judges real positions from which nothing is to be imagined."""
+
+    def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Policy logits [B, A] and values [B] of `observations` [B, ...], as `initial` gives them; uses no slots."""
+        ...

@@ -6,7 +6,7 @@ Knows tensors and devices, not files and not games beyond the encoding of action
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from engine.model.runtime import Floats, Graph, GraphOptions
 
 if TYPE_CHECKING:
     from engine.model.folder import LoadedModel
+
+_LOOK_NAMES: Final = ("policy_logits", "value")
+"""The outputs of initial.onnx that a look needs. ONNX Runtime computes the others too, but copies nothing of them."""
 
 
 class OnnxEvaluator:
@@ -93,17 +96,19 @@ class OnnxEvaluator:
     def initial(self, observations: Floats, slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`. Raises `InvalidInput` for observations of another shape."""
         sessions = self._sessions
-        observations = np.ascontiguousarray(observations, dtype=np.float32)
-        if observations.shape[1:] != sessions.observation_shape or len(observations) != len(slots):
-            raise InvalidInput(
-                f"observations {list(observations.shape)} for {len(slots)} slots, "
-                f"expected {[len(slots), *sessions.observation_shape]}"
-            )
-        hidden, policy_logits, value, *heads = sessions.run_initial(observations)
+        hidden, policy_logits, value, *heads = sessions.run_initial(sessions.checked(observations, len(slots)))
         self._pool.store(slots, hidden, policy_logits, value)
         for name, head in zip(HEADS, heads, strict=False):
             check_finite(name, head)
         return RootOutput(policy_logits=policy_logits, value=value, **dict(zip(HEADS, heads, strict=False)))
+
+    def look(self, observations: Floats) -> tuple[Floats, Floats]:
+        """See `PositionEvaluator.look`. Raises `InvalidInput` for observations of another shape."""
+        sessions = self._sessions
+        policy_logits, value = sessions.run_look(sessions.checked(observations, len(observations)))
+        check_finite("policy_logits", policy_logits)
+        check_finite("value", value)
+        return policy_logits, value
 
     def recurrent(
         self,
@@ -160,9 +165,21 @@ class _Sessions:
         ]
         self._try(board)
 
+    def checked(self, observations: Floats, count: int) -> Floats:
+        """`observations` as the graph takes them. Raises `InvalidInput` unless they are `count` of the right shape."""
+        observations = np.ascontiguousarray(observations, dtype=np.float32)
+        expected = (count, *self.observation_shape)
+        if observations.shape != expected:
+            raise InvalidInput(f"observations {list(observations.shape)}, expected {list(expected)}")
+        return observations
+
     def run_initial(self, observation: Floats) -> list[Floats]:
         """Outputs in the order of `_initial_names`."""
         return self._initial.run(self._initial_names, {"observation": observation}, len(observation))
+
+    def run_look(self, observation: Floats) -> list[Floats]:
+        """Policy logits and value alone."""
+        return self._initial.run(_LOOK_NAMES, {"observation": observation}, len(observation))
 
     def run_recurrent(self, hidden: Floats, action_planes: Floats) -> list[Floats]:
         """Outputs in the order of `_recurrent_names`."""

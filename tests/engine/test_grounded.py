@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from engine.go.board_tree import MOST_PLIES
 from engine.go.position import Position
 from engine.go.vertex import from_gtp
 from engine.grounded import GroundedEvaluator
@@ -25,11 +28,20 @@ def slot(number: int) -> np.ndarray:
 class Walk:
     """A line of play, imagined by a grounded and by a plain network, and played on a board."""
 
-    def __init__(self, *, rules_depth: int = 0, reground_every: int = 0, ends_are_exact: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        rules_depth: float = 0,
+        reground_every: int = 0,
+        ends_are_exact: bool = True,
+        network_slots: int = 16,
+        num_slots: int | None = None,
+    ) -> None:
         model = tiny_go_model(seed=5)
         self.plain = OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=16)
         self.grounded = GroundedEvaluator(
-            OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=16),
+            OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=network_slots),
+            num_slots=num_slots,
             size=SIZE,
             variant="full",
             rules_depth=rules_depth,
@@ -151,3 +163,46 @@ def test_states_together_equal_one_at_a_time(reground_every: int) -> None:
         parents = np.array([1, 10, 1, 2, 2, 11], np.int32)
     assert output.value[4] == 1.0
     assert (output.policy_logits == ILLEGAL_LOGIT).any()
+
+
+def test_where_nothing_is_imagined_no_states_are_kept() -> None:
+    """The network has room for the root alone, and every node is judged as the real position."""
+    walk = Walk(rules_depth=math.inf, reground_every=1, network_slots=1, num_slots=16)
+    assert walk.grounded.num_slots == 16
+    for action in (4, 0, PASS, 8, 5, 7, 1):
+        output = walk.step(action)
+        np.testing.assert_array_equal(output.policy_logits, masked(walk, walk.look()))
+        np.testing.assert_array_equal(output.reward, [0.0])
+    walk.begin(walk.position.copy())
+    np.testing.assert_array_equal(walk.step(3).policy_logits, masked(walk, walk.look()))
+
+
+def test_a_path_too_long_to_be_followed_is_worth_a_draw() -> None:
+    walk = Walk(rules_depth=math.inf, reground_every=1, ends_are_exact=False, network_slots=1, num_slots=MOST_PLIES + 2)
+    values = [
+        walk.grounded.recurrent(slot(depth), slot(PASS), ONE, slot(depth + 1)).value[0]
+        for depth in range(MOST_PLIES + 1)
+    ]
+    assert values[MOST_PLIES - 5] != 0
+    assert values[-2:] == [0.0, 0.0]
+
+
+def test_planes_of_the_small_variant() -> None:
+    class Watch(OnnxEvaluator):
+        """Keeps what it was shown."""
+
+        def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            self.seen = observations
+            return np.zeros((len(observations), PASS + 1), np.float32), np.zeros(len(observations), np.float32)
+
+    network = Watch.from_bytes(*tiny_go_model(seed=5).files, board_size=SIZE, num_slots=1)
+    assert isinstance(network, Watch)
+    position = Position(SIZE, komi=0.5)
+    grounded = GroundedEvaluator(
+        network, size=SIZE, variant="basic", rules_depth=math.inf, reground_every=1, num_slots=8
+    )
+    grounded.begin(position, ends_are_exact=True)
+    grounded.initial(position.observation()[None], slot(0))
+    grounded.recurrent(slot(0), slot(4), ONE, slot(1))
+    position.play(1, 4)
+    np.testing.assert_array_equal(network.seen[0], position.observation("basic"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -16,7 +18,7 @@ from engine.model.catalog import Catalog
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model_source import CatalogModels
 from engine.search.limits import Limits
-from engine.searchers import BackgroundLoad, Searcher, SearcherPool, node_limit, paying_leaves
+from engine.searchers import BackgroundLoad, Searcher, SearcherPool, make_cache, node_limit, paying_leaves
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 from tests.support.scripted_models import Opinion, ScriptedModels, scripted_manifest
@@ -47,8 +49,22 @@ def search(pool: SearcherPool, size: int, limits: Limits):  # type: ignore[no-un
 )
 def test_nodes_fit_into_the_memory(size: int, hidden_size: int, mib: int, searches: int, nodes: int) -> None:
     manifest = scripted_manifest((size,), hidden_size=hidden_size)
-    settings = PlayerSettings(max_memory_mib=mib, concurrent_searches=searches)
-    assert node_limit(manifest, size, settings) == nodes
+    for dials in ({"reground_every": 2}, {"rules_depth": 5}):  # some positions are imagined
+        settings = PlayerSettings(max_memory_mib=mib, concurrent_searches=searches, **dials)
+        assert node_limit(manifest, size, settings) == nodes
+
+
+@pytest.mark.parametrize(
+    ("size", "mib", "searches", "share", "nodes"),
+    [
+        (9, 1024, 1, 0.0, 2**30 // (64 + 8 * 82 + 32 + 6 * 81)),
+        (9, 1024, 4, 0.0, 2**28 // (64 + 8 * 82 + 32 + 6 * 81)),
+        (19, 1024, 1, 0.25, 3 * 2**28 // (64 + 8 * 362 + 32 + 6 * 361)),
+    ],
+)
+def test_nodes_without_states_need_less(size: int, mib: int, searches: int, share: float, nodes: int) -> None:
+    settings = PlayerSettings(max_memory_mib=mib, concurrent_searches=searches, cache_share=share)
+    assert node_limit(scripted_manifest((size,)), size, settings) == nodes
 
 
 def test_pure_imagination_needs_no_memory_for_boards() -> None:
@@ -83,29 +99,50 @@ def test_leaves_as_asked_for(leaves: int, expected: int) -> None:
 
 
 def test_the_network_gets_as_many_slots_as_the_tree_has_nodes() -> None:
+    for every in (0, 2):
+        models = ScriptedModels(9)
+        settings = PlayerSettings(threads=1, max_memory_mib=16, reground_every=every)
+        searcher = Searcher.open(models, None, 9, settings)
+        assert models.opened[0].num_slots == node_limit(scripted_manifest((9,)), 9, settings)
+        assert searcher._search.evaluator.num_slots == models.opened[0].num_slots
+
+
+@pytest.mark.parametrize(("symmetries", "taken"), [(False, 0), (True, 7)])
+def test_where_nothing_is_imagined_the_network_has_room_for_roots_only(symmetries: bool, taken: int) -> None:
     models = ScriptedModels(9)
-    pool_of(models).load(None, 9)
-    settings = PlayerSettings(threads=1, max_memory_mib=16)
-    assert models.opened[0].num_slots == node_limit(scripted_manifest((9,)), 9, settings)
+    settings = PlayerSettings(threads=1, max_memory_mib=16, root_symmetries=symmetries)
+    searcher = Searcher.open(models, None, 9, settings)
+    assert models.opened[0].num_slots == 8
+    assert searcher._search.evaluator.num_slots == node_limit(scripted_manifest((9,)), 9, settings) - taken
+    result = searcher.start(Turn.of(Position(9), BLACK), Limits(visits=100), seed=0, settings=settings).wait()
+    assert result.total_visits == 100
 
 
 def test_a_search_longer_than_its_memory_goes_on() -> None:
     models = ScriptedModels(9)
-    result = search(pool_of(models), 9, Limits(visits=8000)).wait(LONG_S)
-    assert models.opened[0].num_slots < 8000
-    assert result.total_visits == 8000
+    settings = PlayerSettings(threads=1, max_memory_mib=16)
+    result = search(pool_of(models), 9, Limits(visits=16_000)).wait(LONG_S)
+    assert node_limit(scripted_manifest((9,)), 9, settings) < 16_000
+    assert result.total_visits == 16_000
+    assert result.is_full
 
 
-def test_a_long_analysis_keeps_within_its_memory_and_goes_on(tmp_path: Path) -> None:
-    """Tree and hidden states together stay within the bound, and nothing else grows with the visits."""
+@pytest.mark.parametrize("every", [0, 1])
+def test_a_long_analysis_keeps_within_its_memory_and_goes_on(tmp_path: Path, every: int) -> None:
+    """Tree, boards, and states or cache together stay within the bound, and nothing else grows with the visits."""
     write_tiny_model(tmp_path, "tiny", trained=(19,), playable=(19, 19))
-    settings = PlayerSettings(threads=2, max_memory_mib=16)
-    searcher = Searcher.open(CatalogModels(Catalog([tmp_path])), None, 19, settings)
+    settings = PlayerSettings(threads=2, max_memory_mib=16, reground_every=every)
+    cache = make_cache(19, settings)
+    assert (cache is None) == (every == 0)
+    searcher = Searcher.open(CatalogModels(Catalog([tmp_path])), None, 19, settings, cache=cache)
     grounded, tree = searcher._search.evaluator, searcher._search._tree
     assert isinstance(grounded, GroundedEvaluator)
-    assert isinstance(grounded._evaluator, OnnxEvaluator)
-    states = grounded._evaluator.hidden_bytes * grounded.num_slots
-    kept = states + sum(array.nbytes for array in (*tree, *grounded._boards.slots))
+    kept = sum(array.nbytes for array in (*tree, *grounded._boards.slots))
+    if cache is None:
+        assert isinstance(grounded._evaluator, OnnxEvaluator)
+        kept += grounded._evaluator.hidden_bytes * grounded.num_slots
+    else:
+        kept += cache.nbytes
     assert 15 * 2**20 < kept <= 16 * 2**20
     process, nodes = psutil.Process(), tree.status.shape[1]
     with searcher.start(Turn.of(Position(19), BLACK), Limits(), seed=0, settings=settings) as handle:
@@ -134,6 +171,59 @@ def test_as_many_networks_are_kept_as_searches_may_run() -> None:
     for size in (5, 9, 5, 9):
         search(pool, size, Limits(visits=3)).wait()
     assert [evaluator.size for evaluator in models.opened] == [5, 9]
+
+
+def cached_pool(folder: Path, *, share: float = 0.125) -> SearcherPool:
+    write_tiny_model(folder, "tiny", trained=(5,), playable=(5, 7))
+    settings = PlayerSettings(threads=1, leaves=4, max_memory_mib=16, concurrent_searches=2, cache_share=share)
+    return SearcherPool(CatalogModels(Catalog([folder])), settings, notify=lambda _: None)
+
+
+def test_a_search_does_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
+    """Leaves by four, of which some may be known and others not; at last the same search again, all known."""
+    settings, found, hits = PlayerSettings(threads=1), [], []
+    for share in (0.0, 0.125, 0.001):  # none, enough, too small for one search
+        pool = cached_pool(tmp_path / str(share), share=share)
+        for plies in ((), (3, 4, 5), (3,), ()):
+            position = Position(5)
+            for action in plies:
+                position.play(position.to_play, action)
+            turn = Turn.of(position, position.to_play)
+            found.append(pool.start(turn, Limits(visits=300), model=None, seed=0, settings=settings).wait())
+            cache = pool._searchers[0][1].cache
+            hits.append(0 if cache is None else cache.hits)
+    assert 0 == hits[3] < hits[5] < hits[6] < hits[7] - 285
+    assert hits[11] < hits[7]
+    for one, two, three in zip(found[:4], found[4:8], found[8:], strict=True):
+        for other in (two, three):
+            np.testing.assert_array_equal(one.visits, other.visits)
+            np.testing.assert_array_equal(one.q, other.q)
+            assert one.root_value == other.root_value
+
+
+def test_searchers_of_one_network_share_a_cache_while_there_are_any(tmp_path: Path) -> None:
+    pool = cached_pool(tmp_path)
+    with search(pool, 5, Limits()) as first:
+        search(pool, 5, Limits(visits=3)).wait()
+        assert not first.is_finished
+    (_, one), (_, two) = pool._searchers
+    assert one.cache is two.cache is not None
+    first.wait()
+    search(pool, 7, Limits(visits=3)).wait()
+    assert {searcher.cache is one.cache for _, searcher in pool._searchers} == {True, False}
+    kept = one.cache.nbytes
+    assert kept <= 2**20  # an eighth of a search's half
+    del first, one, two
+    for size in (7, 6):  # two searchers of other sizes: the last one of 5 goes, and its cache
+        search(pool, size, Limits(visits=3)).wait()
+    gc.collect()
+    assert {key[1] for key in pool._caches} == {7, 6}
+
+
+def test_what_is_imagined_has_no_cache() -> None:
+    assert make_cache(9, PlayerSettings(reground_every=2)) is None
+    assert make_cache(9, PlayerSettings(rules_depth=3)) is None
+    assert make_cache(9, PlayerSettings(cache_share=0)) is None
 
 
 def test_a_second_search_at_the_same_time_gets_its_own_network() -> None:

@@ -29,6 +29,8 @@ from engine.settings import PlayerSettings, available_cores
         {"rules_depth": float("nan")},
         {"reground_every": -1},
         {"reground_every": 256},
+        {"cache_share": -0.1},
+        {"cache_share": 1},
     ],
 )
 def test_out_of_range(fields: dict[str, Any]) -> None:

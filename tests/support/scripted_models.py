@@ -54,6 +54,12 @@ class ScriptedEvaluator:
             ownership=None if ownership is None else np.float32(ownership)[None],
         )
 
+    def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `PositionEvaluator.look`."""
+        self._check()
+        count = len(observations)
+        return self._logits(count), np.full(count, self.opinion.value, np.float32)
+
     def recurrent(
         self, parent_slots: np.ndarray, actions: np.ndarray, to_play: np.ndarray, child_slots: np.ndarray
     ) -> RecurrentOutput:

@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from engine.go.board_tree import MOST_PLIES, NO_BOARD, BoardTree
+from engine.go.board_tree import MOST_PLIES, BoardTree, Branch, observe
+from engine.go.features import NUM_PLANES
+from engine.go.following import NO_BOARD, follow
 from engine.go.position import Position
 from engine.go.rules import KoRule, RuleSet
 from engine.go.vertex import from_gtp
@@ -28,19 +30,15 @@ def played(position: Position, action: int) -> Position:
     return after
 
 
-def check_slot(tree: BoardTree, parent: int, action: int, child: int, after: Position) -> None:
+def check_slot(tree: BoardTree, branch: Branch, parent: int, action: int, child: int, after: Position) -> None:
     """Plays into `child` and compares everything with `after`."""
-    buffers = tree.take()
-    try:
-        passes = tree.play(buffers, parent, action, child, is_checked=True)
-        np.testing.assert_array_equal(tree.slots.stones[child], after.stones)
-        observation = tree.observe(buffers, child, variant="full")
-        np.testing.assert_array_equal(observation[0], after.observation())
-        np.testing.assert_array_equal(buffers.legal[0], after.legal_mask())
-        assert (passes == 2) == after.is_over
-        assert tree.outcome(child) == after.pass_pass_value()
-    finally:
-        tree.give_back(buffers)
+    passes = follow(branch, parent, action, child, True)
+    np.testing.assert_array_equal(tree.slots.stones[child], after.stones)
+    observation = np.empty((1, NUM_PLANES["full"], after.size**2), np.float32)
+    observe(branch, child, observation)
+    np.testing.assert_array_equal(observation.reshape(after.observation().shape), after.observation())
+    assert (passes == 2) == after.is_over
+    assert tree.outcome(child) == after.pass_pass_value()
 
 
 @pytest.mark.parametrize("rules", ALL_RULES, ids=lambda rules: f"{rules.ko.name}-{rules.suicide}")
@@ -57,12 +55,13 @@ def test_a_tree_is_many_games(rules: RuleSet) -> None:
             boards[ROOT], paths[ROOT] = root, ()
             tree.begin(root)
             tree.set_root(ROOT)
+            branches = tree.branch(), tree.branch()
             for child in sorted(set(range(64)) - set(boards)):
                 parent = int(rng.choice(list(boards)[-4:]))
                 if not boards[parent].is_over:
                     action = random_action(boards[parent], rng)
                     boards[child], paths[child] = played(boards[parent], action), (*paths[parent], child)
-                    check_slot(tree, parent, action, child, boards[child])
+                    check_slot(tree, branches[child % 2], parent, action, child, boards[child])
             children = [slot for slot in boards if len(paths[slot]) == 1 and not boards[slot].is_over]
             if not children:
                 break
@@ -80,17 +79,17 @@ def test_an_illegal_action_has_no_board() -> None:
     tree = BoardTree(size=5, num_slots=3)
     tree.begin(position)
     tree.set_root(0)
-    buffers = tree.take()
-    assert tree.play(buffers, 0, from_gtp("C2", 5), 1, is_checked=False) == NO_BOARD
-    assert tree.play(buffers, 0, from_gtp("B2", 5), 1, is_checked=False) == NO_BOARD
-    assert tree.play(buffers, 0, from_gtp("A5", 5), 1, is_checked=False) == 0
+    branch = tree.branch()
+    assert follow(branch, 0, from_gtp("C2", 5), 1, False) == NO_BOARD
+    assert follow(branch, 0, from_gtp("B2", 5), 1, False) == NO_BOARD
+    assert follow(branch, 0, from_gtp("A5", 5), 1, False) == 0
 
 
 def test_a_path_that_is_too_long_loses_its_board() -> None:
     tree = BoardTree(size=2, num_slots=MOST_PLIES + 1)
     tree.begin(Position(2))
     tree.set_root(0)
-    buffers, slot = tree.take(), 0
-    while tree.play(buffers, slot, 4, slot + 1, is_checked=True) != NO_BOARD:  # nothing but passes
+    branch, slot = tree.branch(), 0
+    while follow(branch, slot, 4, slot + 1, True) != NO_BOARD:  # nothing but passes
         slot += 1
     assert MOST_PLIES - 5 < slot < MOST_PLIES

@@ -96,6 +96,17 @@ class TestContract:
             np.testing.assert_array_equal(alone_step.policy_logits[0], output.policy_logits[i])
             np.testing.assert_array_equal(alone_step.value[0], output.value[i])
 
+    def test_a_look_says_what_initial_says_and_uses_no_slot(self) -> None:
+        evaluator, observed = make_evaluator(), observations(3)
+        root = evaluator.initial(observed, slots(0, 1, 2))
+        before = step(evaluator, 0, 3, 4).policy_logits
+        policy_logits, value = evaluator.look(observed)
+        np.testing.assert_array_equal(policy_logits, root.policy_logits)
+        np.testing.assert_array_equal(value, root.value)
+        np.testing.assert_array_equal(evaluator.look(observed[1:2])[0], root.policy_logits[1:2])
+        evaluator.look(observations(1, seed=1))
+        np.testing.assert_array_equal(step(evaluator, 0, 3, 4).policy_logits, before)
+
     def test_slots_are_independent(self) -> None:
         """Writing one slot leaves the others, and a slot keeps its state until it is written again."""
         evaluator = make_evaluator()
