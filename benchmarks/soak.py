@@ -2,7 +2,7 @@
 
 One search of the empty board that nothing limits, at the default settings but for the memory. A full tree forgets and
 goes on, so from that moment the process should not grow any more: the stated limit is 2 %. Before it, it should not
-have grown by more than the memory that the search was given, and 256 MiB for ONNX Runtime, the compiler and the network.
+have grown by more than the memory that the search was given, and 256 MiB for ONNX Runtime, compiler and network.
 
 Run: python -m benchmarks.soak [--minutes 60] [--memory 256] [--model go9]
 """

@@ -16,7 +16,7 @@ from engine.errors import ModelNotFound
 from engine.model.catalog import Catalog
 from engine.model.folder import ModelFolder, load_model
 from engine.model_source import CatalogModels
-from engine.searchers import Searcher, paying_leaves
+from engine.searchers import SearcherPool, paying_leaves
 from engine.settings import PlayerSettings, available_cores
 
 RULES_SIZES: Final = (9, 13, 19)
@@ -88,8 +88,9 @@ def _search_rows(folder: ModelFolder, options: argparse.Namespace, tell: speed.T
             model, size=size, looks=every == 1, batch=leaves, device=options.device, threads=threads
         )
         measured = speed.measure_search(
-            Searcher.open(models, name, size, settings),
+            SearcherPool(models, settings, notify=_silent),
             bare,
+            size=size,
             settings=settings,
             slices=options.slices,
             slice_s=options.slice,

@@ -36,7 +36,7 @@ from engine.search.roots import RootBatch, masked_softmax, set_roots
 from engine.search.search import Search
 from engine.search.simulation import Simulations
 from engine.search.tree import allocate_tree
-from engine.searchers import Searcher
+from engine.searchers import SearcherPool
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 
@@ -131,14 +131,15 @@ def opening(size: int, seed: int) -> Turn:
 
 
 def measure_search(
-    searcher: Searcher, bare: Callable[[], int], *, settings: PlayerSettings, slices: int, slice_s: float
+    pool: SearcherPool, bare: Callable[[], int], *, size: int, settings: PlayerSettings, slices: int, slice_s: float
 ) -> SearchSpeed:
-    """Compares the search as it is played with `settings`, those of `searcher`, with the bare network, see
-    `bare_graph`, in `slices` pairs of slices of `slice_s` seconds; blocks as long."""
+    """Compares the search as it is played with `settings`, those of `pool`, with the bare network, see `bare_graph`, in
+    `slices` pairs of slices of `slice_s` seconds; blocks as long."""
 
     def search(seed: int) -> int:
         limits = Limits(time_s=slice_s)
-        return searcher.start(opening(searcher.size, seed), limits, seed=seed, settings=settings).wait().evaluations
+        analysis = pool.start(opening(size, seed), limits, model=settings.model, seed=seed, settings=settings)
+        return analysis.wait().evaluations
 
     def pair(seed: int) -> tuple[tuple[float, float], tuple[float, float]]:
         return rate_of(lambda: run_bare(bare, settings.num_threads, slice_s)), rate_of(lambda: search(seed))
