@@ -60,8 +60,9 @@ class SearchConfig:
     """Gumbel: sigma(q) = (c_visit + max N) * c_scale * q01."""
     c_scale: float = 1.0
     """Gumbel: see `c_visit`."""
-    c_puct_init: float = 1.25
-    """PUCT: c(N) = c_puct_init + ln((N + c_puct_base + 1) / c_puct_base) (MuZero, Appendix B)."""
+    c_puct_init: float = 0.6
+    """PUCT: c(N) = c_puct_init + ln((N + c_puct_base + 1) / c_puct_base) (MuZero, Appendix B, with 1.25, which is
+    weaker where every node is seen as it is)."""
     c_puct_base: float = 19652.0
     """PUCT: see `c_puct_init`. > 0."""
     fpu_reduction: float = 0.1

@@ -17,7 +17,7 @@ from engine.search.tree import EXPANDED, NO_PASS, ROOT, TERMINAL, allocate_tree
 from tests.support.path_evaluator import PathEvaluator
 
 GUMBEL = SearchConfig(num_simulations=24, num_considered=4)
-PUCT = SearchConfig(algorithm="puct", num_simulations=24)
+PUCT = SearchConfig(algorithm="puct", c_puct_init=1.25, num_simulations=24)
 BOTH = pytest.mark.parametrize("config", [GUMBEL, PUCT], ids=["gumbel", "puct"])
 
 

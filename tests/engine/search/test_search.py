@@ -23,7 +23,7 @@ from tests.support.path_evaluator import PathEvaluator
 
 NUM_ACTIONS = 9
 GUMBEL = SearchConfig(num_considered=4)
-PUCT = SearchConfig(algorithm="puct")
+PUCT = SearchConfig(algorithm="puct", c_puct_init=1.25)
 BOTH = pytest.mark.parametrize("config", [GUMBEL, PUCT], ids=["gumbel", "puct"])
 PATIENCE_S = 20.0
 """A test that waits so long has failed."""

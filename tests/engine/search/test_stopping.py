@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -178,8 +180,18 @@ def test_does_not_settle_too_early(left: float, share: float) -> None:
 
 
 def test_a_settled_search_is_decided() -> None:
-    config = SearchConfig(algorithm="puct", settle_distance=0.1)
-    for chosen, expected in ((config, StopReason.DECIDED), (SearchConfig(algorithm="puct"), None)):
+    plain = SearchConfig(algorithm="puct", c_puct_init=1.25)
+    config = dataclasses.replace(plain, settle_distance=0.1)
+    for chosen, expected in ((config, StopReason.DECIDED), (plain, None)):
         script = Script(Limits(visits=201, early_stop=True), chosen)
         assert script.at(0.0, [30, 15, 5], LEADS) is None
         assert script.at(0.0, [60, 31, 9], LEADS) is expected
+
+
+def test_time_that_cannot_be_saved_is_used() -> None:
+    """A period of one stone: what a settled search would leave over is lost."""
+    config = SearchConfig(algorithm="puct", settle_distance=0.1)
+    script = Script(Limits(visits=201, early_stop=True, time_s=9.0, least_s=1.0), config)
+    assert script.at(0.0, [30, 15, 5], LEADS) is None
+    assert script.at(0.5, [60, 31, 9], LEADS) is None
+    assert script.at(1.0, [75, 38, 12], LEADS) is StopReason.DECIDED
