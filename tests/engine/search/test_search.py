@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import ClassVar
@@ -134,7 +135,7 @@ def test_seed_matters_with_noise_only() -> None:
 @BOTH
 def test_short_search_is_the_batched_search_without_noise(config: SearchConfig) -> None:
     result = finished(make_search(config), Limits(playouts=32))
-    config = SearchConfig(algorithm=config.algorithm, num_considered=config.num_considered, num_simulations=32)
+    config = dataclasses.replace(config, num_simulations=32)
     batch = BatchSearch(PathEvaluator(33, NUM_ACTIONS), batch_size=1, num_actions=NUM_ACTIONS, config=config)
     expected = batch.run(make_root(), rng=np.random.default_rng(0), gumbel_scale=0.0)
     np.testing.assert_array_equal(result.visits, expected.visits[0])

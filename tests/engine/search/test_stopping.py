@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -181,7 +179,7 @@ def test_does_not_settle_too_early(left: float, share: float) -> None:
 
 def test_a_settled_search_is_decided() -> None:
     plain = SearchConfig(algorithm="puct", c_puct_init=1.25)
-    config = dataclasses.replace(plain, settle_distance=0.1)
+    config = replace(plain, settle_distance=0.1)
     for chosen, expected in ((config, StopReason.DECIDED), (plain, None)):
         script = Script(Limits(visits=201, early_stop=True), chosen)
         assert script.at(0.0, [30, 15, 5], LEADS) is None
@@ -190,7 +188,7 @@ def test_a_settled_search_is_decided() -> None:
 
 def test_time_that_cannot_be_saved_is_used() -> None:
     """A period of one stone: what a settled search would leave over is lost."""
-    config = SearchConfig(algorithm="puct", settle_distance=0.1)
+    config = SearchConfig(algorithm="puct", c_puct_init=1.25, settle_distance=0.1)
     script = Script(Limits(visits=201, early_stop=True, time_s=9.0, least_s=1.0), config)
     assert script.at(0.0, [30, 15, 5], LEADS) is None
     assert script.at(0.5, [60, 31, 9], LEADS) is None
