@@ -131,6 +131,9 @@ class LearnerConfig:
     CPU with AVX-512 BF16 it saved 13 % of a step."""
     unroll_steps: Positive = 5
     """K: imagined steps a window."""
+    unrolled_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
+    """Share of windows that are unrolled. The others are a fifth of the work, and teach only what the network sees in
+    real positions: all that self-play and play use where they look at every position (`reground_every = 1`)."""
     total_steps: Positive = 2_500
     """Length of the run in optimiser steps; the learning-rate schedule ends here."""
     learning_rate: Scale = 1e-3

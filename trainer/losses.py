@@ -43,7 +43,7 @@ def compute_losses(
         consistency = _consistency(network, windows, states) if windows.future_steps else None
     output = network.predict(torch.cat(states).float().contiguous(), auxiliary=True)
     batch, steps = len(windows.observation), len(states) - 1
-    step_weight = torch.full((steps + 1, 1), 1.0 / steps)
+    step_weight = torch.full((steps + 1, 1), 1.0 / max(steps, 1))
     step_weight[0] = 1.0
     step_weight = step_weight.to(windows.value) / batch
     policy = _cross_entropy(output.policy_logits, windows.policy).view(steps + 1, batch)

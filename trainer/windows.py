@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.go.batch import GoBatch
-from engine.go.features import encode_actions
+from engine.go.features import NUM_ACTION_PLANES, encode_actions
 from engine.go.kernels import NO_MOVE
 from engine.go.rules import WHITE
 from trainer.augment import NUM_SYMMETRIES, inverse_table, symmetry_table
@@ -172,10 +172,11 @@ class WindowBuilder:
             reward_weight=targets.reward_weight * ~left[:, 1:],
         )
         shape = (len(future), *observation.shape)
+        planes_shape = (len(planes), len(windows), NUM_ACTION_PLANES, *observation.shape[2:])
         return _to_tensors(
             augmented,
             observation,
-            np.stack(planes),
+            np.array(planes, np.float32).reshape(planes_shape),
             future,
             np.array(ahead, np.float32).reshape(shape),
             np.array(alive, np.float32).reshape(shape[:2]),
@@ -190,18 +191,28 @@ class WindowBuilder:
 
 
 class MixedWindowBuilder:
-    """Turns sampled (game, ply) pairs of several board sizes into one batch of windows for each."""
+    """Turns sampled (game, ply) pairs into batches of one board size and one number of unrolled steps each."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self._builders = {
-            board.env.size if board.is_go else 0: WindowBuilder(board, num_actions=board.num_actions)
-            for board in config.boards
-        }
+        self._unrolled_share = config.learner.unrolled_share
+        looks = dataclasses.replace(config, learner=dataclasses.replace(config.learner, unroll_steps=0))
+        self._unrolled, self._looks = (
+            {
+                board.env.size if board.is_go else 0: WindowBuilder(board, num_actions=board.num_actions)
+                for board in form.boards
+            }
+            for form in (config, looks)
+        )
 
     def build(self, windows: list[tuple[GameRecord, int]], rng: np.random.Generator) -> list[Windows]:
-        """As `WindowBuilder.build`; sizes in the order of `TrainConfig.boards`, those without windows left out."""
-        parts = {size: [pair for pair in windows if pair[0].size == size] for size in self._builders}
-        return [self._builders[size].build(part, rng) for size, part in parts.items() if part]
+        """As `WindowBuilder.build`, the first windows unrolled and the others not; sizes in the order of
+        `TrainConfig.boards`, those without windows left out."""
+        split = round(self._unrolled_share * len(windows))
+        batches = []
+        for builders, some in ((self._unrolled, windows[:split]), (self._looks, windows[split:])):
+            parts = {size: [pair for pair in some if pair[0].size == size] for size in builders}
+            batches += [builders[size].build(part, rng) for size, part in parts.items() if part]
+        return batches
 
 
 class _GoReplay:
@@ -267,8 +278,8 @@ class _GoReplay:
 
 def _draw_branches(count: int, steps: int, share: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """[count] the step at which each window leaves its game; `steps` or more means never."""
-    at = rng.integers(steps, size=count)
-    return np.where(rng.random(count) < share, at, steps + 1)
+    at = rng.integers(max(steps, 1), size=count)
+    return np.where((rng.random(count) < share) & (steps > 0), at, steps + 1)
 
 
 def _classes(stones: NDArray[np.int8]) -> NDArray[np.int64]:

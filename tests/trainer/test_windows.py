@@ -13,7 +13,9 @@ from engine.go.features import FULL_PLANES, encode_actions
 from tests.support.go_games import random_games
 from trainer.augment import symmetry_table
 from trainer.config import EnvConfig, LearnerConfig, TrainConfig
-from trainer.windows import WindowBuilder
+from trainer.losses import compute_losses
+from trainer.network import NetworkConfig, make_network
+from trainer.windows import MixedWindowBuilder, WindowBuilder
 
 SIZE = 4
 STEPS = 3
@@ -152,3 +154,31 @@ def test_the_same_generator_gives_the_same_windows() -> None:
     for field in dataclasses.fields(first):
         a, b = getattr(first, field.name), getattr(second, field.name)
         assert torch.equal(a, b) if isinstance(a, torch.Tensor) else field.name in ("future_steps", "go")
+
+
+def test_a_share_of_the_windows_is_unrolled_and_the_others_are_looks() -> None:
+    games = random_games(12, size=SIZE, seed=5)
+    pairs = [(game, len(game) // 2) for game in games]
+    mixed = MixedWindowBuilder(config(unrolled_share=0.25))
+    unrolled, looks = mixed.build(pairs, np.random.default_rng(0))
+    assert unrolled.action_planes.shape == (STEPS, 3, 4, SIZE, SIZE)
+    assert looks.action_planes.shape == (0, 9, 4, SIZE, SIZE)
+    assert looks.observation.shape == (9, len(FULL_PLANES), SIZE, SIZE)
+    assert looks.policy.shape == (9, 1, SIZE * SIZE + 1)
+    assert looks.future_steps == ()
+
+
+def test_a_look_weighs_what_the_beginning_of_an_unrolled_window_weighs() -> None:
+    games = random_games(6, size=SIZE, seed=5)
+    torch.manual_seed(0)
+    network = make_network(NetworkConfig(channels=8, head_channels=8))
+    look, unrolled = (
+        WindowBuilder(config(unroll_steps=steps), num_actions=SIZE * SIZE + 1).build(
+            [(game, 1) for game in games], np.random.default_rng(0)
+        )
+        for steps in (0, 1)
+    )
+    settings = LearnerConfig(consistency_weight=0.0)
+    alone, both = compute_losses(network, look, settings), compute_losses(network, unrolled, settings)
+    for name, loss in alone.items():
+        assert 0.0 < loss.item() < both[name].item() < 4 * loss.item()
