@@ -12,6 +12,7 @@ import torch
 
 from trainer.config import PRESETS, TrainConfig, load_config
 from trainer.loop import Origin, train
+from trainer.probe import probe
 from trainer.progress import Reporter
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -61,6 +62,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
     )
+    parser.add_argument(
+        "--probe", type=parse_duration, metavar="60s", help="measure for so long first, and choose the games in step"
+    )
     parser.add_argument("--device", type=parse_device, default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as in learner.batch_size=128"
@@ -76,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = _StopSignal()
     title = f"{config.name} ({describe(config)})"
     with Reporter(out, title=config.name, sample_every=config.loop.sample_sgf_every) as reporter:
+        if arguments.probe is not None:
+            config = probe(config, device=arguments.device, budget_s=arguments.probe, note=reporter.note)
         reporter.note(f"training {title}; figures go to {out}/training.jsonl, checkpoints to {out}/checkpoints")
         train(
             config,

@@ -263,7 +263,8 @@ def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[A
     states = fresh_states(config, entropy=(config.loop.seed, ACTOR_STREAM, int(progress.get("iteration", 0))))
     if saved is None or saved.selfplay is None:
         return states, None
-    if len(progress.get("actors", [])) == len(states):
+    is_same = saved.config.selfplay.num_games == config.selfplay.num_games
+    if is_same and len(progress.get("actors", [])) == len(states):
         parts = [
             {k.removeprefix(f"{i}."): v for k, v in saved.selfplay.items() if k.startswith(f"{i}.")}
             for i in range(len(states))
@@ -291,8 +292,7 @@ def run_figures(run: Run) -> dict[str, float]:
 
 def _check_fits(saved: TrainConfig, config: TrainConfig) -> None:
     """Raises `InvalidConfig` where games or weights saved under `saved` are of no use to `config`."""
-    games = ("selfplay.num_games", saved.selfplay.num_games, config.selfplay.num_games)
-    _check_same([games, *_environment_settings(saved, config), *_network_settings(saved, config)])
+    _check_same([*_environment_settings(saved, config), *_network_settings(saved, config)])
 
 
 def _environment_settings(saved: TrainConfig, config: TrainConfig) -> list[tuple[str, object, object]]:

@@ -122,10 +122,13 @@ def test_actors_in_processes_play_ahead_and_resume_bit_for_bit(tmp_path: Path) -
             assert np.array_equal(array, found[name]), name
 
 
-def test_another_number_of_actors_goes_on_with_new_games(tmp_path: Path) -> None:
-    run_in(tmp_path, miniature("go5", "loop.actors=1"), 2)
+@pytest.mark.parametrize(
+    ("first", "then"), [("loop.actors=1", "loop.actors=0"), ("loop.actors=0", "selfplay.num_games=4")]
+)
+def test_another_number_of_actors_or_games_goes_on_with_new_games(tmp_path: Path, first: str, then: str) -> None:
+    run_in(tmp_path, miniature("go5", first), 2)
     before = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0])
-    run = run_in(tmp_path, miniature("go5"), 1, resume=True)
+    run = run_in(tmp_path, miniature("go5", then), 1, resume=True)
     assert run.iteration == 3
     assert run.replay.total_games >= before.progress["games"]
 
@@ -251,7 +254,6 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     [
         ("network.channels=16", r"network\.channels = 8, this run 16"),
         ("env.size=4", r"env\.size = 3, this run 4"),
-        ("selfplay.num_games=4", r"selfplay\.num_games = 8, this run 4"),
     ],
 )
 def test_a_run_goes_on_only_with_what_its_games_and_weights_fit(
