@@ -45,6 +45,8 @@ class Budget:
     """For a move whose choice is clear then."""
     extra_s: float
     """More, for one that is not."""
+    least_s: float = 0.0
+    """What is not used of this is lost: to stop earlier saves nothing. <= time_s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,4 +252,4 @@ class GameClock:
         most_s = min(max(0.0, without_lag(left.total_s(settings), self.lag_s)), self.max_s)
         time_s = max(FLOOR_S, min(max(share.recommended_s, share.least_s), most_s))
         extra_s = min(EXTRA_SHARE * time_s, min(share.most_s, most_s) - time_s)
-        return Budget(time_s=time_s, extra_s=max(0.0, extra_s))
+        return Budget(time_s=time_s, extra_s=max(0.0, extra_s), least_s=min(share.least_s, time_s))

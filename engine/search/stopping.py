@@ -94,7 +94,7 @@ class StopRules:
         if may_decide and not is_overtaking_possible(statistics.visits[0], left):
             return StopReason.DECIDED
         if self._settling is not None and self._settling.has_settled(statistics, left):
-            return StopReason.DECIDED
+            return StopReason.DECIDED if self._elapsed_s() >= self._limits.least_s else None
         return None
 
     def _look(self, simulations: int) -> RootStatistics:
