@@ -151,10 +151,12 @@ class Searcher:
             self._handle.stop()
 
     def warm_up(self, settings: PlayerSettings) -> None:
-        """Plays a move and searches, so that every kernel is compiled and the network has run."""
+        """Plays a move and searches, so that every kernel is compiled and the network has run; and searches again, to
+        find what is now in the cache."""
         position = Position(self.size)
         position.play(BLACK, 0)
-        self.start(Turn.of(position, WHITE), _WARM_UP, seed=0, settings=settings).wait()
+        for _ in range(2):
+            self.start(Turn.of(position, WHITE), _WARM_UP, seed=0, settings=settings).wait()
         self._turn = None  # a game's first search is its own
 
 

@@ -9,7 +9,8 @@ network would say again, so a search does the same with and without, only sooner
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from engine.model.contract import PositionEvaluator, RecurrentOutput, RootOutput
 
 Floats = NDArray[np.float32]
+Look = Callable[[Floats], tuple[Floats, Floats]]
+"""`PositionEvaluator.look`."""
 
 ENTRY_BYTES: Final = 36
 """An entry without its policy: key, value, and four places in the index."""
@@ -25,53 +28,68 @@ LOGIT_BYTES: Final = 4
 """An action of an entry."""
 _PLACES: Final = 4
 """Places of the index an entry: the more, the seldomer two positions want the same."""
-_LANES: Final = 8
-"""Hashes that are computed side by side, because one multiplication need not wait for another."""
 _ODD, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+_STARTS = (np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4))
 _NONE: Final = -1
 
 
-@njit(cache=True, nogil=True)
-def _make_keys(words, keys):  # type: ignore[no-untyped-def]
-    """Fills `keys` [B, 2] of the observations `words` [B, D], all uint64."""
-    lanes = np.empty(_LANES, np.uint64)
-    whole = words.shape[1] // _LANES * _LANES
-    for row in range(words.shape[0]):
-        for lane in range(_LANES):
-            lanes[lane] = np.uint64(lane + 1) * _ODD
-        for start in range(0, whole, _LANES):
-            for lane in range(_LANES):
-                mixed = (lanes[lane] ^ words[row, start + lane]) * _ODD
-                lanes[lane] = mixed ^ (mixed >> _SHIFT)
-        for i in range(whole, words.shape[1]):
-            mixed = (lanes[i - whole] ^ words[row, i]) * _ODD
-            lanes[i - whole] = mixed ^ (mixed >> _SHIFT)
-        for half in range(2):
-            key = np.uint64(half)
-            for lane in range(_LANES):
-                mixed = (key ^ lanes[lane if half else _LANES - 1 - lane]) * _ODD
-                key = mixed ^ (mixed >> _SHIFT)
-            keys[row, half] = key
+@njit(inline="always")
+def _mix(hashed, word):  # type: ignore[no-untyped-def]
+    """`hashed` with one more `word`, both uint64."""
+    product = (hashed ^ word) * _ODD
+    return product ^ (product >> _SHIFT)
 
 
 @njit(cache=True, nogil=True)
-def _find(words, keys, known_keys, known_logits, known_values, index, policy_logits, value, hits):  # type: ignore[no-untyped-def]
-    """Fills the keys of the observations `words`, whether they are known into `hits` [B], and what is known into these
-    rows of `policy_logits` [B, A] and `value` [B]. Returns the number of hits."""
-    _make_keys(words, keys)
+def _make_keys(observations, keys):  # type: ignore[no-untyped-def]
+    """Fills `keys` [B, 2] uint64 of `observations` [B, ...] float32, of an even number of numbers each.
+
+    Four hashes side by side, because one multiplication need not wait for another.
+    """
+    words = observations.reshape(-1).view(np.uint64)
+    length = words.shape[0] // keys.shape[0]
+    whole = length // 4 * 4
+    for row in range(keys.shape[0]):
+        own = words[row * length : (row + 1) * length]
+        a, b, c, d = _STARTS
+        for i in range(0, whole, 4):
+            a = _mix(a, own[i])
+            b = _mix(b, own[i + 1])
+            c = _mix(c, own[i + 2])
+            d = _mix(d, own[i + 3])
+        for i in range(whole, length):
+            a = _mix(a, own[i])
+        keys[row, 0] = _mix(_mix(_mix(a, b), c), d)
+        keys[row, 1] = _mix(_mix(_mix(d, c), b), a)
+
+
+@njit(cache=True, nogil=True)
+def _find(observations, keys, entries, known_keys, index):  # type: ignore[no-untyped-def]
+    """Fills `keys` [B, 2] and `entries` [B] int32 of `observations` [B, ...]: where they are, or `_NONE`. Returns how
+    many are known."""
+    _make_keys(observations, keys)
     found = 0
-    for row in range(words.shape[0]):
+    for row in range(keys.shape[0]):
         entry = index[np.int64(keys[row, 0] % np.uint64(index.shape[0]))]
-        hits[row] = entry != _NONE and known_keys[entry, 0] == keys[row, 0] and known_keys[entry, 1] == keys[row, 1]
-        if hits[row]:
+        if entry != _NONE and known_keys[entry, 0] == keys[row, 0] and known_keys[entry, 1] == keys[row, 1]:
+            entries[row] = entry
             found += 1
-            policy_logits[row] = known_logits[entry]
-            value[row] = known_values[entry]
+        else:
+            entries[row] = _NONE
     return found
 
 
 @njit(cache=True, nogil=True)
-def _add(first, keys, policy_logits, value, known_keys, known_logits, known_values, index):  # type: ignore[no-untyped-def]
+def _read(entries, known_logits, known_values, policy_logits, value):  # type: ignore[no-untyped-def]
+    """Fills the rows of `policy_logits` [B, A] and `value` [B] whose `entries` [B] there are."""
+    for row in range(entries.shape[0]):
+        if entries[row] != _NONE:
+            policy_logits[row] = known_logits[entries[row]]
+            value[row] = known_values[entries[row]]
+
+
+@njit(cache=True, nogil=True)
+def _write(first, keys, policy_logits, value, known_keys, known_logits, known_values, index):  # type: ignore[no-untyped-def]
     """Writes the rows into the entries `first` and following, round about. Returns the entry after the last."""
     for row in range(keys.shape[0]):
         known_keys[first] = keys[row]
@@ -80,21 +98,6 @@ def _add(first, keys, policy_logits, value, known_keys, known_logits, known_valu
         index[np.int64(keys[row, 0] % np.uint64(index.shape[0]))] = first
         first = (first + 1) % known_keys.shape[0]
     return first
-
-
-class Findings(NamedTuple):
-    """What a cache knows of B positions."""
-
-    found: int
-    """How many are known."""
-    hits: NDArray[np.bool_]
-    """[B] which."""
-    keys: NDArray[np.uint64]
-    """[B, 2] to `add` the others with."""
-    policy_logits: Floats
-    """[B, A], filled where known."""
-    value: Floats
-    """[B], filled where known."""
 
 
 class EvaluationCache:
@@ -113,31 +116,40 @@ class EvaluationCache:
         self.lookups = 0
         """Positions asked for."""
         self.hits = 0
-        """Positions that were found."""
+        """Positions that were known."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of all entries."""
         return sum(array.nbytes for array in (self._keys, self._policy_logits, self._value, self._index))
 
-    def find(self, observations: Floats) -> Findings:
-        """What is known of `observations` [B, ...]."""
+    def recall(self, observations: Floats, look: Look) -> tuple[Floats, Floats]:
+        """Policy logits [B, A] and values [B] of `observations` [B, ...]: what is known, and of the others what `look`
+        says of them, which is known from now on."""
         count = len(observations)
-        keys, hits = np.empty((count, 2), np.uint64), np.empty(count, np.bool_)
-        policy_logits = np.empty((count, self._policy_logits.shape[1]), np.float32)
-        value, words = np.empty(count, np.float32), _words(observations.reshape(count, -1))
-        known = self._keys, self._policy_logits, self._value, self._index
+        keys, entries = np.empty((count, 2), np.uint64), np.empty(count, np.int32)
+        words = _in_words(observations)
         with self._lock:
-            found = _find(words, keys, *known, policy_logits, value, hits)
+            found = _find(words, keys, entries, self._keys, self._index)
             self.lookups += count
             self.hits += found
-        return Findings(found, hits, keys, policy_logits, value)
+            if found:
+                policy_logits = np.empty((count, self._policy_logits.shape[1]), np.float32)
+                value = np.empty(count, np.float32)
+                _read(entries, self._policy_logits, self._value, policy_logits, value)
+        if not found:
+            policy_logits, value = look(observations)
+            self._add(keys, policy_logits, value)
+        elif found < count:
+            missing = np.flatnonzero(entries == _NONE)
+            policy_logits[missing], value[missing] = answer = look(observations[missing])
+            self._add(keys[missing], *answer)
+        return policy_logits, value
 
-    def add(self, keys: NDArray[np.uint64], policy_logits: Floats, value: Floats) -> None:
-        """Keeps `policy_logits` [B, A] and `value` [B] under `keys` [B, 2]."""
+    def _add(self, keys: NDArray[np.uint64], policy_logits: Floats, value: Floats) -> None:
         known = self._keys, self._policy_logits, self._value, self._index
         with self._lock:
-            self._next = _add(self._next, keys, policy_logits, value, *known)
+            self._next = _write(self._next, keys, policy_logits, value, *known)
 
 
 class CachedEvaluator:
@@ -151,15 +163,7 @@ class CachedEvaluator:
 
     def look(self, observations: Floats) -> tuple[Floats, Floats]:
         """See `PositionEvaluator.look`."""
-        found, hits, keys, policy_logits, value = self._cache.find(observations)
-        if not found:
-            policy_logits, value = self._evaluator.look(observations)
-            self._cache.add(keys, policy_logits, value)
-        elif found < len(hits):
-            missing = np.flatnonzero(~hits)
-            policy_logits[missing], value[missing] = answer = self._evaluator.look(observations[missing])
-            self._cache.add(keys[missing], *answer)
-        return policy_logits, value
+        return self._cache.recall(observations, self._evaluator.look)
 
     def initial(self, observations: Floats, slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`."""
@@ -176,8 +180,8 @@ class CachedEvaluator:
         return self._evaluator.recurrent(parent_slots, actions, to_play, child_slots)
 
 
-def _words(rows: Floats) -> NDArray[np.uint64]:
-    """`rows` [B, D] as 64-bit words [B, D / 2], filled up with a zero where D is odd."""
-    if rows.shape[1] % 2:
-        rows = np.pad(rows, ((0, 0), (0, 1)))
-    return np.ascontiguousarray(rows).view(np.uint64)
+def _in_words(observations: Floats) -> Floats:
+    """`observations` [B, ...] as whole 64-bit words: with a zero more where their numbers are odd."""
+    if observations.shape[0] and (observations.size // observations.shape[0]) % 2:
+        return np.pad(observations.reshape(len(observations), -1), ((0, 0), (0, 1)))
+    return np.ascontiguousarray(observations)
