@@ -181,7 +181,7 @@ def cached_pool(folder: Path, *, share: float = 0.125) -> SearcherPool:
 
 def test_a_search_does_the_same_with_and_without_a_cache(tmp_path: Path) -> None:
     """Leaves by four, of which some may be known and others not; at last the same search again, all known."""
-    settings, found, hits = PlayerSettings(threads=1), [], []
+    settings, found, hits, asked = PlayerSettings(threads=1), [], [], []
     for share in (0.0, 0.125, 0.001):  # none, enough, too small for one search
         pool = cached_pool(tmp_path / str(share), share=share)
         for plies in ((), (3, 4, 5), (3,), ()):
@@ -192,7 +192,9 @@ def test_a_search_does_the_same_with_and_without_a_cache(tmp_path: Path) -> None
             found.append(pool.start(turn, Limits(visits=300), model=None, seed=0, settings=settings).wait())
             cache = pool._searchers[0][1].cache
             hits.append(0 if cache is None else cache.hits)
-    assert 0 == hits[3] < hits[5] < hits[6] < hits[7] - 285
+            asked.append(0 if cache is None else cache.lookups)
+    assert 0 == hits[3] < hits[6]
+    assert 200 < asked[7] - asked[6] <= hits[7] - hits[6] + 5  # some positions want the same place
     assert hits[11] < hits[7]
     for one, two, three in zip(found[:4], found[4:8], found[8:], strict=True):
         for other in (two, three):
