@@ -194,7 +194,8 @@ def test_a_search_does_the_same_with_and_without_a_cache(tmp_path: Path) -> None
             hits.append(0 if cache is None else cache.hits)
             asked.append(0 if cache is None else cache.lookups)
     assert 0 == hits[3] < hits[6]
-    assert 200 < asked[7] - asked[6] <= hits[7] - hits[6] + 5  # some positions want the same place
+    asked_again, known = asked[7] - asked[6], hits[7] - hits[6]
+    assert 200 < 0.95 * asked_again < known  # a few positions want the same place
     assert hits[11] < hits[7]
     for one, two, three in zip(found[:4], found[4:8], found[8:], strict=True):
         for other in (two, three):
