@@ -1,6 +1,6 @@
 """The installed devices against the CPU of the same ONNX Runtime: speed of single evaluations, and what they answer.
 
-`--callers` threads evaluate recurrent.onnx at batch 1, as the threads of a search do. All devices take turns in short
+`--callers` threads evaluate initial.onnx at batch 1, as the threads of a search do. All devices take turns in short
 slices of one run; counted is the processor time of the whole process, which is what a device costs that computes on the
 same cores, so the ratio means nothing for a device with processors of its own. The stated limit is the CPU provider.
 Differences are the largest over positions of random games and four imagined moves, absolute up to 1 and relative above.
@@ -19,7 +19,7 @@ from engine.model.catalog import Catalog
 from engine.model.folder import LoadedModel, load_model
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model.runtime import PROVIDERS, ort
-from engine.speed import rate_of, run_bare
+from engine.speed import bare_graph, rate_of, run_bare
 
 SLICES = 9
 SLICE_S = 0.2
@@ -51,10 +51,13 @@ def compare(model: LoadedModel, devices: list[str], *, callers: int) -> None:
         for device in ("cpu", *devices)
     ]
     expected, *found = (walk(evaluator, size) for evaluator in evaluators)
-    rates: list[list[float]] = [[] for _ in evaluators]
+    graphs = [
+        bare_graph(model, size=size, looks=True, batch=1, device=device, threads=callers)
+        for device in ("cpu", *devices)
+    ]
+    rates: list[list[float]] = [[] for _ in graphs]
     for _ in range(SLICES):
-        for rate, evaluator in zip(rates, evaluators, strict=True):
-            bare = evaluator.bare_recurrent()
+        for rate, bare in zip(rates, graphs, strict=True):
             rate.append(rate_of(lambda bare=bare: run_bare(bare, callers, SLICE_S))[1])  # type: ignore[misc]
     for device, outputs, rate in zip(devices, found, rates[1:], strict=True):
         ratio = statistics.median(other / cpu for other, cpu in zip(rate, rates[0], strict=True))

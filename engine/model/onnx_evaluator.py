@@ -127,17 +127,6 @@ class OnnxEvaluator:
         check_finite("reward", rewards[0])
         return RecurrentOutput(policy_logits=policy_logits, value=value, reward=rewards[0])
 
-    def bare_recurrent(self, batch: int = 1) -> Callable[[], None]:
-        """One run of the recurrent graph and nothing else, on `batch` states of zeros: the limit of `recurrent`."""
-        sessions = self._sessions
-        hidden = np.zeros((batch, *sessions.hidden_shape), dtype=np.float32)
-        planes = np.zeros((batch, self.shape.action_size, *sessions.hidden_shape[1:]), dtype=np.float32)
-
-        def evaluate() -> None:
-            sessions.run_recurrent(hidden, planes)
-
-        return evaluate
-
 
 class _Sessions:
     """The two graphs of a model, checked against each other and tried once on a single position."""
