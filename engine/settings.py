@@ -49,7 +49,7 @@ class PlayerSettings:
     """Never think longer about a move, whatever the clock allows."""
     lag_buffer_s: float = 0.2
     """Time kept back for the way between controller and engine; see `engine.search.clock`."""
-    search: SearchConfig = field(default_factory=SearchConfig)
+    search: SearchConfig = field(default_factory=lambda: SearchConfig(choice="lcb"))
     """The formulas' constants; its algorithm and its numbers of simulations and considered actions are not read."""
     temperature: float = 0.0
     """Of the first moves, for varied openings: an action is drawn by the search's policy to the power of

@@ -145,7 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
     strength.add_argument(
         "--choice",
         choices=("visits", "lcb"),
-        default="visits",
+        default="lcb",
         help="play the most visited move, or the one whose value is least likely to be bad; %(default)s",
     )
     strength.add_argument(
