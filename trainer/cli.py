@@ -54,7 +54,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="go on in a new folder from this checkpoint, run or models/NAME/state",
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FOLDER", help="begin a new run at step 0 with this checkpoint's network"
+        "--weights",
+        type=Path,
+        metavar="FOLDER",
+        help="begin a new run at step 0 with this checkpoint's network, which grows if the preset's is larger",
     )
     parser.add_argument(
         "--games", type=Path, metavar="FOLDER", help="begin a new run by learning from this run's games (distillation)"

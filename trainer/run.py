@@ -19,6 +19,7 @@ from trainer.actor import ActorState, Order, Publisher, Weights
 from trainer.actors import Chunk, fresh_states, make_actors
 from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
+from trainer.growth import grow
 from trainer.learner import Learner, learning_rate
 from trainer.network import GoNetwork, NetworkConfig, make_network
 from trainer.onnx_graph import ModelBytes
@@ -178,15 +179,16 @@ class Run:
         return {f"loss/{name}": value / steps for name, value in sums.items()} | rate
 
     def adopt(self, weights: Checkpoint | None, games: Checkpoint | None) -> None:
-        """Begins a new run with the network of one checkpoint, or with the games of another, or both.
+        """Begins a new run with the network of one checkpoint, grown to the size of this run's, or with the games of
+        another, or both.
 
         Every position that is taken over pays for `replay.adopted_windows` training windows, which are learned before
         new games are played. Raises `InvalidConfig` where the network or the games are not those of `config`.
         """
         if weights is not None:
-            _check_same(_network_settings(weights.config, self.config))
+            grown = grow(weights.averaged_weights, weights.config.network, self.config.network)
             for network in (self.learner.network, self.learner.averaged, self.reference):
-                network.load_state_dict(weights.averaged_weights)
+                network.load_state_dict(grown)
         if games is not None:
             _check_same(_environment_settings(games.config, self.config))
             packed = games.replay or {}

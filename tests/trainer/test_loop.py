@@ -409,13 +409,16 @@ def test_a_new_run_takes_over_a_network_and_games(tmp_path: Path, go_run: Path) 
     assert run.replay.total_games > saved.progress["games"]
 
 
-def test_games_teach_another_network_but_weights_must_fit(tmp_path: Path, go_run: Path) -> None:
+def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run: Path) -> None:
     wide = miniature("go5", "network.channels=16")
+    narrow = miniature("go5", "network.channels=4")
     with Reporter(tmp_path, title="test") as reporter:
         run = train(wide, tmp_path / "a", reporter=reporter, origin=Origin(games=go_run), should_stop=stop_after(1))
         assert run.learner.step_count > 0
-        with pytest.raises(InvalidConfig, match=r"network\.channels = 8, this run 16"):
-            train(wide, tmp_path / "b", reporter=reporter, origin=Origin(weights=go_run))
+        run = train(wide, tmp_path / "b", reporter=reporter, origin=Origin(weights=go_run), should_stop=stop_after(1))
+        assert run.config.network.channels == 16
+        with pytest.raises(InvalidConfig, match=r"network\.channels = 8, this run 4: it may only grow"):
+            train(narrow, tmp_path / "e", reporter=reporter, origin=Origin(weights=go_run))
         other = miniature("go5", "env.size=4")
         with pytest.raises(InvalidConfig, match=r"env\.size = 3, this run 4"):
             train(other, tmp_path / "c", reporter=reporter, origin=Origin(games=go_run))
