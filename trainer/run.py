@@ -183,7 +183,8 @@ class Run:
         another, or both.
 
         Every position that is taken over pays for `replay.adopted_windows` training windows, which are learned before
-        new games are played. Raises `InvalidConfig` where the network or the games are not those of `config`.
+        new games are played. Raises `InvalidConfig` where the network cannot grow to that of `config`, or the games
+        are of another board or environment.
         """
         if weights is not None:
             grown = grow(weights.averaged_weights, weights.config.network, self.config.network)

@@ -416,7 +416,10 @@ def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run
         run = train(wide, tmp_path / "a", reporter=reporter, origin=Origin(games=go_run), should_stop=stop_after(1))
         assert run.learner.step_count > 0
         run = train(wide, tmp_path / "b", reporter=reporter, origin=Origin(weights=go_run), should_stop=stop_after(1))
-        assert run.config.network.channels == 16
+        assert run.learner.step_count == 0
+        small = load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0]).averaged_weights["representation_in.weight"]
+        for network in (run.learner.network, run.learner.averaged, run.reference):
+            assert torch.equal(network.state_dict()["representation_in.weight"], torch.cat([small, small]))
         with pytest.raises(InvalidConfig, match=r"network\.channels = 8, this run 4: it may only grow"):
             train(narrow, tmp_path / "e", reporter=reporter, origin=Origin(weights=go_run))
         other = miniature("go5", "env.size=4")
