@@ -276,6 +276,8 @@ class Match:
         self._local = threading.local()
         self._seats: list[Seat] = []
         self._seeds = count(options.seed)
+        self.games: list[tuple[int, Game]] = []
+        """(our colour, game) of those that have ended."""
 
     def run(self) -> dict[str, Any]:
         """Plays; returns the figures. Raises `EngineError` if an engine cannot even begin a game."""
@@ -286,6 +288,7 @@ class Match:
             try:
                 for done, future in enumerate(as_completed(futures), 1):
                     number, our_color, game = future.result()
+                    self.games.append((our_color, game))
                     tally.add(our_color, game)
                     self._save(number, our_color, game)
                     colors = "black" if our_color == BLACK else "white"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelInvalid
 from engine.go.batch import GoBatch
-from engine.go.features import NUM_PLANES, Variant
+from engine.go.features import variant_of
 from engine.model.contract import Evaluator, RecurrentOutput, RootOutput
 from trainer.network import Network
 from trainer.torch_evaluator import TorchEvaluator
@@ -98,7 +98,7 @@ def _positions(network: Network, size: int | None) -> tuple[NDArray[np.float32],
         return observations, actions, np.ones(POSITIONS, np.int8)
     batch = random_games(num_games=POSITIONS, size=size, rng=rng)
     actions = rng.integers(0, size * size + 1, (STEPS, POSITIONS)).astype(np.int32)
-    return batch.observe(variant=feature_variant(config.observation_size)), actions, batch.to_play.copy()
+    return batch.observe(variant=variant_of(config.observation_size)), actions, batch.to_play.copy()
 
 
 def random_games(*, num_games: int, size: int, rng: np.random.Generator) -> GoBatch:
@@ -109,11 +109,3 @@ def random_games(*, num_games: int, size: int, rng: np.random.Generator) -> GoBa
         weights = batch.legal_mask()[:, :-1] * rng.random((num_games, size * size))
         batch.play(weights.argmax(1).astype(np.int32), active=lengths > ply)
     return batch
-
-
-def feature_variant(planes: int) -> Variant:
-    """The feature variant of so many planes; raises `ModelInvalid` where there is none."""
-    for variant, count in NUM_PLANES.items():
-        if count == planes:
-            return cast(Variant, variant)
-    raise ModelInvalid(f"no feature variant has {planes} planes: {NUM_PLANES}")

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.errors import InvalidConfig
+from engine.go.features import Variant, variant_of
 from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.search.config import SearchConfig
 from trainer.network import NetworkConfig
@@ -231,6 +232,8 @@ class TrainConfig:
             raise InvalidConfig("the shares of env.smaller add up to more than 1")
         if self.replay.holdout_every == 1:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
+        if self.is_go:
+            variant_of(self.network.observation_size)
         if self.is_go and self.network.reward is not None:
             raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
         if self.replay.reanalyze_share and (not self.is_go or self.env.smaller):
@@ -251,6 +254,11 @@ class TrainConfig:
     def is_go(self) -> bool:
         """Whether the game is Go, with boards, ownership and scores."""
         return self.network.kind == "go"
+
+    @property
+    def variant(self) -> Variant:
+        """Go: the planes that the network sees, known by their number."""
+        return variant_of(self.network.observation_size)
 
     @property
     def num_actions(self) -> int:

@@ -21,7 +21,7 @@ from typing import Final
 
 from engine import __version__
 from engine.errors import InvalidConfig
-from engine.go.features import FEATURE_VERSION
+from engine.go.features import FEATURE_VERSION, variant_of
 from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.model.folder import MANIFEST, load_model, read_folder
 from engine.model.interface import INITIAL, RECURRENT
@@ -34,7 +34,7 @@ from engine.model.manifest import (
     manifest_to_json,
 )
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer.agreement import Agreement, check_agreement, feature_variant
+from trainer.agreement import Agreement, check_agreement
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, write_checkpoint_files
 from trainer.diagnosis.certificate import CERTIFICATE, check_identity, read_certificate, weights_digest
 from trainer.model_card import model_card
@@ -186,7 +186,7 @@ def _manifest(
             has_ownership=is_go,
         ),
         environment=config.env.id,
-        feature_variant=feature_variant(shape.observation_size) if is_go else "",
+        feature_variant=variant_of(shape.observation_size) if is_go else "",
         feature_version=FEATURE_VERSION if is_go else 0,
         trained_sizes=(settings.trained_sizes or tuple(sorted(b.env.size for b in config.boards))) if is_go else (),
         playable_sizes=settings.playable_sizes if is_go else (0, 0),

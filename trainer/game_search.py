@@ -26,6 +26,7 @@ class GameSearch:
                 num_trees=num_games,
                 nodes_per_tree=config.search.num_simulations + 1,
                 reground_every=config.selfplay.reground_every,
+                variant=config.variant,
             )
         self._search = BatchSearch(
             self._grounded or evaluator, batch_size=num_games, num_actions=num_actions, config=config.search

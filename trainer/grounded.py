@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.go.batch import GoBatch
 from engine.go.board_forest import BoardForest
+from engine.go.features import Variant
 from engine.model.contract import ILLEGAL_LOGIT, Evaluator, RecurrentOutput, RootOutput
 
 
@@ -26,12 +27,14 @@ class GroundedBatch:
         num_trees: int,
         nodes_per_tree: int,
         reground_every: int,
+        variant: Variant = "full",
     ) -> None:
-        """For boards of one `size`; `reground_every` is at least 1."""
+        """For boards of one `size`; `reground_every` is at least 1. `variant`: the planes that the network sees."""
         self.num_slots = num_trees * nodes_per_tree
         self._evaluator = evaluator
         self._forest = BoardForest(size=size, num_trees=num_trees, nodes_per_tree=nodes_per_tree)
         self._reground_every = reground_every
+        self._variant: Variant = variant
         self._max_plies = 0
         self._imagined = np.zeros(self.num_slots, np.int32)  # plies since the last look at a real position
         self._outcome = np.full(self.num_slots, np.nan, np.float32)  # of the game, NaN while it goes on
@@ -69,7 +72,7 @@ class GroundedBatch:
         seen, imagined = np.flatnonzero(is_due & ~is_over), np.flatnonzero(~is_due & ~is_over)
         if seen.size:
             slots = child_slots[seen]
-            root = self._evaluator.initial(forest.observe(slots), slots)
+            root = self._evaluator.initial(forest.observe(slots, variant=self._variant), slots)
             policy_logits[seen], value[seen] = root.policy_logits, root.value
         if imagined.size:
             output = self._evaluator.recurrent(

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
-from engine.go.features import encode_actions
+from engine.go.features import Variant, encode_actions
 from engine.model.contract import RecurrentOutput, RootOutput
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.checkpoint import Checkpoint, unpack_games
@@ -106,15 +106,15 @@ def quantize_checkpoint(
     network = checkpoint.averaged_network()
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"the model learned {checkpoint.config.env.id}: only models of Go can be quantised")
-    rng, size = np.random.default_rng(seed), checkpoint.config.env.size
+    rng, size, variant = np.random.default_rng(seed), checkpoint.config.env.size, checkpoint.config.variant
     learned, held_out = (unpack_games(checkpoint.replay or {}, prefix=f"{part}.") for part in ("games", "holdout"))
     source = "held out of training"
     if not learned or not held_out:
         played = _play(checkpoint.config, files, rng)
         learned, held_out, source = played[::2], played[1::2], "self-play"
-    quantised = quantize(files, network, draw_walks(learned, CALIBRATION_POSITIONS, rng))
+    quantised = quantize(files, network, draw_walks(learned, CALIBRATION_POSITIONS, rng, variant=variant))
     compared = [game for game in held_out if game.size == size]
-    loss = measure_loss(files, quantised, draw_walk(compared, COMPARED_POSITIONS, size=size, rng=rng))
+    loss = measure_loss(files, quantised, draw_walk(compared, COMPARED_POSITIONS, size=size, rng=rng, variant=variant))
     return quantised, {"games": source, **dataclasses.asdict(loss)}
 
 
@@ -124,14 +124,17 @@ def _play(config: TrainConfig, files: ModelBytes, rng: np.random.Generator) -> l
     return play_games(config, evaluator, count=PLAYED_GAMES, rng=rng)
 
 
-def draw_walks(games: list[GameRecord], count: int, rng: np.random.Generator) -> list[Walk]:
-    """Up to `count` positions of the newest games of each board size among `games`, which must hold one."""
+def draw_walks(games: list[GameRecord], count: int, rng: np.random.Generator, *, variant: Variant) -> list[Walk]:
+    """Up to `count` positions of the newest games of each board size among `games`, which must hold one; `variant`: the
+    planes that the network sees."""
     sizes = sorted({game.size for game in games})
     chosen = {size: [game for game in games if game.size == size][-RECENT_GAMES:] for size in sizes}
-    return [draw_walk(part, count, size=size, rng=rng) for size, part in chosen.items()]
+    return [draw_walk(part, count, size=size, rng=rng, variant=variant) for size, part in chosen.items()]
 
 
-def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.Generator) -> Walk:
+def draw_walk(
+    games: list[GameRecord], count: int, *, size: int, rng: np.random.Generator, variant: Variant = "full"
+) -> Walk:
     """Up to `count` positions of `games`, which must hold one; raises `InvalidConfig`."""
     positions = draw_positions(games, count, rng)
     if not positions:
@@ -141,7 +144,7 @@ def draw_walk(games: list[GameRecord], count: int, *, size: int, rng: np.random.
     for i, (game, ply) in enumerate(positions):
         known = game.actions[ply : ply + STEPS]
         actions[: len(known), i] = known
-    return Walk(size=size, observations=boards.observe(), actions=actions, to_play=boards.to_play.copy())
+    return Walk(size=size, observations=boards.observe(variant=variant), actions=actions, to_play=boards.to_play.copy())
 
 
 def quantize(files: ModelBytes, network: GoNetwork, walks: Sequence[Walk]) -> ModelBytes:

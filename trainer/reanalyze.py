@@ -25,6 +25,7 @@ class Reanalyzer:
     def __init__(self, config: TrainConfig, weights: Weights, *, device: str) -> None:
         self._evaluator = make_evaluator(weights, config, device=device)
         self._count = config.selfplay.num_games
+        self._variant = config.variant
         self._batch = GoBatch(num_games=self._count, size=config.env.size)
         self._search = GameSearch(config, self._evaluator, num_games=self._count, num_actions=self._batch.num_actions)
 
@@ -58,7 +59,7 @@ class Reanalyzer:
         batch.reset(np.arange(self._count), komi=np.array([game.komi for game, _ in positions], np.float32))
         batch.play_sequences(moves)
         return RootBatch(
-            observations=batch.observe(),
+            observations=batch.observe(variant=self._variant),
             legal_mask=batch.legal_mask(),
             to_play=batch.to_play,
             terminal_values=batch.terminal_values(),

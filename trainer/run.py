@@ -84,7 +84,8 @@ class Run:
         rng = np.random.default_rng((self.config.loop.seed, RANGE_STREAM, self.iteration))
         network = self.learner.averaged
         assert isinstance(network, GoNetwork)
-        return quantize(weights, network, draw_walks(list(self.replay.games), RANGE_POSITIONS, rng))
+        walks = draw_walks(list(self.replay.games), RANGE_POSITIONS, rng, variant=self.config.variant)
+        return quantize(weights, network, walks)
 
     def iterate(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """One round of play and learning; returns its figures."""

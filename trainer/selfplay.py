@@ -31,7 +31,8 @@ def make_env(config: TrainConfig, *, num_envs: int) -> TrainerVectorEnv:
     is_ours = config.env.id == GO_ID
     if config.is_go != is_ours:
         raise InvalidConfig(f"network.kind {config.network.kind!r} does not fit env.id {config.env.id!r}")
-    env = make_vector(config.env.id, num_envs, **({"size": config.env.size} if config.is_go else {}))
+    board = {"size": config.env.size, "variant": config.variant} if config.is_go else {}
+    env = make_vector(config.env.id, num_envs, **board)
     if env.two_player != config.search.two_player:
         raise InvalidConfig(f"search.two_player must be {str(env.two_player).lower()} for {config.env.id}")
     found = {"observation_size": env.observation_shape[0], "num_actions": 0 if config.is_go else env.num_actions}

@@ -141,17 +141,19 @@ class WindowBuilder:
         rng: np.random.Generator,
     ) -> Windows:
         learner = self._config.learner
-        replay = _GoReplay(self._go_batch(len(windows)), windows, rng, symmetries=learner.symmetries)
-        observation = replay.seek()
+        batch, variant = self._go_batch(len(windows)), self._config.variant
+        replay = _GoReplay(batch, windows, rng, symmetries=learner.symmetries)
+        replay.seek()
+        observation = batch.observe(variant=variant)
         branch_at = _draw_branches(len(windows), learner.unroll_steps, learner.branch_share, rng)
         boards, legal, terminal, planes, ahead, alive = [], [], [], [], [], []
         for k in range(learner.unroll_steps + 1):
-            mask = replay.batch.legal_mask()
-            boards.append(_classes(replay.batch.stones))
+            mask = batch.legal_mask()
+            boards.append(_classes(batch.stones))
             legal.append(mask[:, :-1].astype(np.float32))
-            terminal.append(replay.batch.finished.astype(np.float32))
+            terminal.append(batch.finished.astype(np.float32))
             if k in future:
-                ahead.append(replay.batch.observe())
+                ahead.append(batch.observe(variant=variant))
                 alive.append(1.0 - terminal[-1])
             if k < learner.unroll_steps:
                 planes.append(replay.step(k, mask, branch_at <= k, rng))
@@ -242,12 +244,11 @@ class _GoReplay:
             batch.set_to_play(swapped, WHITE)  # in the superko history too
         self._idle = np.zeros(count, np.int64)
 
-    def seek(self) -> NDArray[np.float32]:
-        """Replays every game to the start of its window; returns the observations there."""
+    def seek(self) -> None:
+        """Replays every game to the start of its window."""
         last = int(self._starts.max())
         before = np.arange(last) < self._starts[:, None]
         self.batch.play_sequences(np.where(before, self._actions[:, :last], NO_MOVE).astype(np.int32))
-        return self.batch.observe()
 
     def step(
         self, k: int, mask: NDArray[np.bool_], branched: NDArray[np.bool_], rng: np.random.Generator

@@ -7,11 +7,13 @@ a plane changes `FEATURE_VERSION`, because trained models depend on both.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from engine.errors import InvalidConfig
 
 Variant = Literal["full", "basic"]
 
@@ -60,6 +62,15 @@ NUM_PLANES: Final[dict[str, int]] = {name: len(planes) for name, planes in PLANE
 ACTION_PLANES: Final = ("black_move", "white_move", "pass", "mover")
 """Black's move and White's move as one point, 1 everywhere for a pass, +1 / -1 everywhere for the player who moves."""
 NUM_ACTION_PLANES: Final = len(ACTION_PLANES)
+
+
+def variant_of(num_planes: int) -> Variant:
+    """The variant of so many planes; raises `InvalidConfig` where there is none."""
+    for variant, count in NUM_PLANES.items():
+        if count == num_planes:
+            return cast(Variant, variant)
+    raise InvalidConfig(f"no feature variant has {num_planes} planes: {NUM_PLANES}")
+
 
 _BASIC_INDICES: Final = np.array([FULL_PLANES.index(name) for name in BASIC_PLANES])
 

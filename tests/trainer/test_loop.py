@@ -26,6 +26,7 @@ from trainer.checkpoint import (
     write_checkpoint_files,
 )
 from trainer.config import PRESETS, TrainConfig, load_config
+from trainer.export import ExportSettings, export_model
 from trainer.loop import Origin, train
 from trainer.onnx_graph import ModelBytes
 from trainer.progress import Reporter
@@ -98,6 +99,16 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str
     assert {k: v for k, v in a.progress.items() if k != "ledger"} == {
         k: v for k, v in b.progress.items() if k != "ledger"
     }
+
+
+def test_a_network_that_sees_few_planes_learns_and_becomes_a_model(tmp_path: Path) -> None:
+    settings = ["network.observation_size=6", "selfplay.reground_every=1", "selfplay.precision=int8"]
+    run = run_in(tmp_path / "run", miniature("go5", "replay.reanalyze_share=0.5", *settings), 2)
+    assert run.learner.step_count > 0
+    exact, quantised = export_model(tmp_path / "run", tmp_path / "model", ExportSettings(int8=True))
+    assert exact.feature_variant == quantised.feature_variant == "basic"
+    with pytest.raises(InvalidConfig, match="no feature variant has 7 planes"):
+        miniature("go5", "network.observation_size=7")
 
 
 def test_actors_in_processes_play_ahead_and_resume_bit_for_bit(tmp_path: Path) -> None:

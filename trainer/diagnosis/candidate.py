@@ -63,6 +63,7 @@ def _from_checkpoint(source: Path) -> Candidate:
     network = checkpoint.averaged_network()
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"{source} learned {checkpoint.config.env.id}: only models of Go can be diagnosed")
+    _check_variant(checkpoint.config.name, checkpoint.config.variant)
     return Candidate(
         name=checkpoint.config.name,
         identity={"weights_sha256": weights_digest(network), "step": checkpoint.progress.get("step")},
@@ -79,10 +80,7 @@ def _from_folder(folder: ModelFolder) -> Candidate:
     manifest, model = folder.manifest, load_model(folder)
     if manifest.shape.kind != "go":
         raise InvalidConfig(f"{manifest.name} learned {manifest.environment}: only models of Go can be diagnosed")
-    if manifest.feature_variant != "full":
-        raise InvalidConfig(
-            f"{manifest.name} sees the planes {manifest.feature_variant!r}: only 'full' ones can be drawn"
-        )
+    _check_variant(manifest.name, manifest.feature_variant)
 
     def make_evaluator(size: int, slots: int) -> Evaluator:
         return OnnxEvaluator(model, board_size=size, num_slots=slots)
@@ -97,6 +95,11 @@ def _from_folder(folder: ModelFolder) -> Candidate:
         make_evaluator=make_evaluator,
         held_out=[],
     )
+
+
+def _check_variant(name: str, variant: str) -> None:
+    if variant != "full":
+        raise InvalidConfig(f"{name} sees the planes {variant!r}: only 'full' ones can be drawn")
 
 
 def _config(manifest: ModelManifest) -> TrainConfig:

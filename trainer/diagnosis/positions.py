@@ -14,9 +14,8 @@ from engine.go.batch import GoBatch
 from engine.go.kernels import NO_MOVE
 from engine.model.contract import Evaluator
 from trainer.config import TrainConfig
-from trainer.envs import make_vector
 from trainer.record import POLICY_TOP, GameRecord
-from trainer.selfplay import SelfPlay
+from trainer.selfplay import SelfPlay, make_env
 
 Position = tuple[GameRecord, int]
 """A game and a ply: the position before that ply."""
@@ -77,7 +76,7 @@ def play_games(config: TrainConfig, evaluator: Evaluator, *, count: int, rng: np
     The evaluator needs `count * (config.search.num_simulations + 1)` slots.
     """
     config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, num_games=count))
-    env = make_vector(config.env.id, count, size=config.env.size)
+    env = make_env(config, num_envs=count)
     play = SelfPlay(config, env, evaluator, rng)
     first: dict[int, GameRecord] = {}
     while len(first) < count:
