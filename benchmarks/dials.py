@@ -6,10 +6,12 @@ move (of the whole process: with one thread other programs do not disturb it; wi
 same visits, which repeats exactly. Nobody resigns; a game that reaches twice the board's points is counted as it
 stands. The interval comes from the pairs, whose two games are not independent.
 
-Settings are fields of `PlayerSettings` and `SearchConfig`.
+Settings are fields of `PlayerSettings` and `SearchConfig`. `visits` among them is what that side has for every move,
+whatever the other has: 1 is the network's policy without a search.
 
 Run: python benchmarks/dials.py --model go5 --a algorithm=gumbel --b algorithm=puct --games 200
      python benchmarks/dials.py --model-a runs/new --model-b go9 --size 9 --visits 64 --games 400
+     python benchmarks/dials.py --model go9 --b visits=64    time against visits
 """
 
 from __future__ import annotations
@@ -99,7 +101,9 @@ class Side:
         return Analysis(handle, turn, model=self.identity, seed=0).wait()
 
     def move(self, position: Position, limits: Limits) -> tuple[int, float]:
-        """The engine's move, and its value in [-1, 1], Black's view."""
+        """The engine's move, and its value in [-1, 1], Black's view; `limits` are those of a side without its own."""
+        if self.settings.visits is not None:
+            limits = Limits(visits=self.settings.visits, early_stop=True)
         result = self.search(position, limits, goes_on=self.settings.reuse_tree)
         if np.count_nonzero(result.prior) > 1:
             self.visits.append(result.total_visits - result.carried_visits)

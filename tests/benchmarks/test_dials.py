@@ -92,5 +92,8 @@ def test_a_match_of_visits_repeats(tmp_path: Path, capsys: pytest.CaptureFixture
     assert first["visits_mean"][0] > 1
     assert {**first, "seconds_mean": []} == {**second, "seconds_mean": []}
     assert "share" in capsys.readouterr().out
+    assert main([*model, "--a", "visits=1", "--games", "2", "--visits", "8"]) == 0
+    uneven = json.loads((tmp_path / "figures.json").read_text().splitlines()[-1])
+    assert uneven["visits_mean"][0] <= 1 < uneven["visits_mean"][1]
     assert main([*model, "--a", "nonsense=1"]) == 1
     assert "nonsense" in capsys.readouterr().err
