@@ -89,6 +89,9 @@ def _facts(manifest: ModelManifest) -> Iterable[tuple[str, str]]:
 
 def _training(training: Mapping[str, Any]) -> str:
     rows = [(label, _number(training[key])) for key, label in _COUNTS.items() if training.get(key) is not None]
+    for part, source in training.get("origin", {}).items():
+        cost = f"{source['games']:,} games, {source['core_hours']:.2f} core-hours"
+        rows.append((f"began with the {part} of", f"`{source['name']}` at step {source['step']:,}: {cost}"))
     table = _table(rows) if rows else "Not recorded."
     if command := training.get("command"):
         table += f"\n\n```\n{command}\n```"

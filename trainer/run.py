@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,6 +63,8 @@ class Run:
         """Strength over the network at the start of the run, by the ratings along the way."""
         self.reference = copy.deepcopy(self.learner.averaged)
         """The network of the last rating."""
+        self.origin: dict[str, dict[str, Any]] = {}
+        """Where the "weights" and the "games" that it began with came from, if anywhere; see `_identity`."""
         if saved is not None:
             self._restore(saved)
         self._reanalyzer: Reanalyzer | None = None
@@ -187,6 +190,8 @@ class Run:
         new games are played. Raises `InvalidConfig` where the network cannot grow to that of `config`, or the games
         are of another board or environment.
         """
+        sources = {"weights": weights, "games": games}
+        self.origin = {part: _identity(source) for part, source in sources.items() if source is not None}
         if weights is not None:
             grown = grow(weights.averaged_weights, weights.config.network, self.config.network)
             for network in (self.learner.network, self.learner.averaged, self.reference):
@@ -220,6 +225,7 @@ class Run:
             "actors": [state.rng for state in states],
             "is_ahead": ahead is not None,
             "elo": self.elo,
+            "origin": self.origin,
             "learn_rng": self.learn_rng.bit_generator.state,
         }
         packed = pack_games(replay.games, prefix="games.") | pack_games(replay.holdout, prefix="holdout.")
@@ -242,6 +248,7 @@ class Run:
         self.ledger |= progress["ledger"]
         self.learn_rng.bit_generator.state = progress["learn_rng"]
         self.elo = float(progress.get("elo", 0.0))
+        self.origin = progress.get("origin", {})
         reference = {k.removeprefix("reference."): v for k, v in saved.learner.items() if k.startswith("reference.")}
         self.reference.load_state_dict(reference or saved.averaged_weights)
         packed = saved.replay or {}
@@ -259,6 +266,19 @@ class Run:
             before = saved.config.replay
             ready = self.replay.total_positions - before.warmup_positions
             self.windows_owed = max(ready * before.windows_per_position - self.windows_used, 0.0)
+
+
+def _identity(source: Checkpoint) -> dict[str, Any]:
+    """Name, step and counters of a run at a checkpoint; its core-hours are those of the runs before it as well."""
+    progress = source.progress
+    before = progress.get("origin", {}).get("weights", {}).get("core_hours", 0.0)
+    return {
+        "name": source.config.name,
+        "step": int(progress["step"]),
+        "games": int(progress["games"]),
+        "positions": int(progress["positions"]),
+        "core_hours": round(before + progress["ledger"]["core_s"] / 3600, 3),
+    }
 
 
 def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[ActorState], Chunk | None]:

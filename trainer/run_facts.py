@@ -6,6 +6,7 @@ Only what was recorded: a figure that a checkpoint does not hold is left out, ne
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,24 @@ def training_facts(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:
         "core_hours": round(ledger["core_s"] / 3600, 3) if "core_s" in ledger else None,
         "wall_hours": round(ledger["wall_s"] / 3600, 3) if "wall_s" in ledger else None,
         "seed": config.loop.seed,
-        "command": train_command(config),
+        "origin": progress.get("origin") or None,
+        "command": train_command(config, progress.get("origin", {})),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "config": config_to_dict(config),
     }
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def train_command(config: TrainConfig) -> str | None:
-    """The command line that trains with `config`: its preset and what differs from it; None where it has no preset."""
+def train_command(config: TrainConfig, origin: Iterable[str] = ()) -> str | None:
+    """The command line that trains with `config`: its preset and what differs from it; None where it has no preset.
+
+    `origin`: what the run took from another, "weights" or "games", whose folder is called RUN.
+    """
     if not (PRESETS / f"{config.name}.toml").is_file():
         return None
     preset, wanted = (_flat(config_to_dict(c)) for c in (load_config(config.name), config))
     changes = [f"--set {key}={json.dumps(value)}" for key, value in wanted.items() if preset.get(key) != value]
-    return " ".join(["tengen train", config.name, *changes])
+    return " ".join(["tengen train", config.name, *(f"--{part} RUN" for part in origin), *changes])
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -61,7 +61,9 @@ def write_run(folder: Path, *, names: tuple[str, ...] = ("step-1",), progress: d
         averaged = make_network(CONFIG.network).state_dict()
         own = make_network(CONFIG.network).state_dict()
         weights = {f"averaged.{k}": v for k, v in averaged.items()} | {f"network.{k}": v for k, v in own.items()}
-        facts = {"step": 12, "games": 345, "ledger": {"core_s": 5400.0}} if progress is None else progress
+        origin = {"weights": {"name": "go7", "step": 9000, "games": 1234, "positions": 9999, "core_hours": 2.5}}
+        known = {"step": 12, "games": 345, "ledger": {"core_s": 5400.0}, "origin": origin}
+        facts = known if progress is None else progress
         checkpoint = Checkpoint(config=CONFIG, learner=weights, progress=facts)
         save_checkpoint(folder / "checkpoints", checkpoint, name=name)
     return folder
@@ -115,11 +117,12 @@ class TestFolder:
             "5x5 to 13x13",
             "| games of self-play | 345 |",
             "| core-hours | 1.5 |",
+            "| began with the weights of | `go7` at step 9,000: 1,234 games, 2.50 core-hours |",
             "Beats nobody.",
         ):
             assert fact in card
         assert manifest.initial.sha256 in card
-        assert "tengen train go9 --set network.channels=8" in card
+        assert "tengen train go9 --weights RUN --set network.channels=8" in card
         assert "hours on the clock" not in card
         assert "positions |" not in card.split("### Learning curve")[0]
         curve = card.split("### Learning curve")[1].split("##")[0].strip().splitlines()

@@ -31,6 +31,7 @@ from trainer.loop import Origin, train
 from trainer.onnx_graph import ModelBytes
 from trainer.progress import Reporter
 from trainer.run import Run
+from trainer.run_facts import training_facts
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -418,6 +419,18 @@ def test_a_new_run_takes_over_a_network_and_games(tmp_path: Path, go_run: Path) 
     with Reporter(tmp_path, title="test") as reporter:
         run = train(config, tmp_path, reporter=reporter, resume=True, should_stop=stop_after(4))
     assert run.replay.total_games > saved.progress["games"]
+    source = {key: saved.progress[key] for key in ("step", "games", "positions")}
+    assert run.origin["weights"] == run.origin["games"]
+    assert run.origin["weights"].items() >= {"name": "go5", **source}.items()
+    third = Run(config)
+    third.adopt(run.checkpoint(), None)
+    assert set(third.origin) == {"weights"}
+    assert third.origin["weights"]["core_hours"] == pytest.approx(
+        run.origin["weights"]["core_hours"] + run.ledger["core_s"] / 3600, abs=2e-3
+    )
+    facts = training_facts(run.checkpoint(), run.learner.averaged)
+    assert facts["command"].startswith("tengen train go5 --weights RUN --games RUN --set ")
+    assert facts["origin"] == run.origin
 
 
 def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run: Path) -> None:
