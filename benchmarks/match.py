@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import statistics
 import sys
 import threading
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.seats import LETTERS, ROOT, EngineSeat, RandomSeat, Seat, score_from_gtp
+from engine.elo import wilson_interval
 from engine.errors import IllegalMove, InvalidVertex
 from engine.go.position import Position
 from engine.go.record import to_result, to_sgf
@@ -187,16 +187,6 @@ def agreements(games: Sequence[tuple[int, Game]]) -> dict[str, Any]:
     }
 
 
-def wilson_interval(successes: float, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927); draws count as half successes, which makes it a little too wide."""
-    if trials == 0:
-        return 0.0, 1.0
-    share, spread = successes / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 class Tally:
     """What the games say so far, from our engine's view."""
 
@@ -217,7 +207,8 @@ class Tally:
         margins = [us * game.score for us, game in self._games if game.score is not None]
         seconds = sorted(s for us, game in self._games for s in game.seconds[0 if us == BLACK else 1 :: 2])
         score = wins[BLACK] + wins[WHITE] + draws / 2
-        low, high = wilson_interval(score, len(self._games))
+        # Draws count as half successes, which makes the interval a little too wide.
+        low, high = wilson_interval(score, len(self._games)) if self._games else (0.0, 1.0)
         forfeits = [(us == game.winner, game.forfeit) for us, game in self._games if game.forfeit]
         return {
             "games": len(self._games),

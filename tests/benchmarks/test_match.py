@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.match import Count, Game, Tally, agreements, main, play_game, wilson_interval
+from benchmarks.match import Count, Game, Tally, agreements, main, play_game
 from benchmarks.seats import EngineSeat, RandomSeat, score_from_gtp
 from engine.go.position import Position
 from engine.go.rules import BLACK, DEFAULT_RULES, WHITE
@@ -149,12 +149,7 @@ def test_the_figures() -> None:
     assert (facts["our_moves"], facts["late_moves"]) == (2 + 1 + 1 + 1, 5)
     assert "50.0%" in tally.line()
     assert Tally(move_s=1).summary()["games"] == 0
-
-
-def test_wilson_interval() -> None:
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-    assert wilson_interval(50, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)
-    assert wilson_interval(10, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
+    assert Tally(move_s=1).summary()["interval_95"] == [0.0, 1.0]
 
 
 def test_a_match_of_real_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,3 +46,5 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 def test_wilson_interval() -> None:
     """Wilson (1927) as tabulated: 8 of 10 is 0.490 to 0.943."""
     assert wilson_interval(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert wilson_interval(50, 100) == pytest.approx((0.40383, 0.59617), abs=1e-5)
+    assert wilson_interval(10, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
