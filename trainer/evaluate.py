@@ -18,29 +18,45 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
 from engine.model.contract import Evaluator
-from engine.search.batch_search import BatchSearch
 from trainer.actor import Publisher, make_evaluator
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.config import KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv
-from trainer.selfplay import make_env, make_roots
+from trainer.game_search import GameSearch
+from trainer.selfplay import go_games, make_env, make_roots
 
 Agent = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.int32]]
 """(observations [G, ...], infos) of a vector environment -> one action per game, int32[G]."""
 
 
 class SearchAgent:
-    """Plays the search's choice without exploration noise."""
+    """Plays the choice of a run's search without exploration noise."""
 
-    def __init__(self, evaluator: Evaluator, config: TrainConfig, *, num_games: int, num_actions: int) -> None:
-        """For up to `num_games` games at once, with the simulations of `config.search`."""
-        search = dataclasses.replace(config.search, dirichlet_fraction=0.0)
-        self._search = BatchSearch(evaluator, batch_size=num_games, num_actions=num_actions, config=search)
-        self._config = config
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        config: TrainConfig,
+        *,
+        num_games: int,
+        num_actions: int,
+        env: TrainerVectorEnv | None = None,
+    ) -> None:
+        """For `num_games` games at once, with the simulations of `config.search`.
+
+        `env`: where they are played. Only there can the search look at real boards, if `config` says so.
+        """
+        self._config = dataclasses.replace(
+            config,
+            search=dataclasses.replace(config.search, dirichlet_fraction=0.0),
+            selfplay=config.selfplay if env else dataclasses.replace(config.selfplay, reground_every=0),
+        )
+        self._env = env
+        self._search = GameSearch(self._config, evaluator, num_games=num_games, num_actions=num_actions)
 
     def __call__(self, observations: NDArray[np.float32], infos: dict[str, Any]) -> NDArray[np.int32]:
         roots = make_roots(self._config, observations, infos)
-        return self._search.run(roots, rng=np.random.default_rng(0), gumbel_scale=0.0).action
+        boards = None if self._env is None else go_games(self._env)
+        return self._search.run(roots, boards, rng=np.random.default_rng(0), gumbel_scale=0.0).action
 
 
 class RandomAgent:
@@ -138,7 +154,7 @@ def evaluate(
     env = make_env(config, num_envs=each)
     network = checkpoint.averaged_network()
     evaluator = make_evaluator(Publisher(network, device="cpu").publish(network), config, device="cpu")
-    agent = SearchAgent(evaluator, config, num_games=each, num_actions=env.num_actions)
+    agent = SearchAgent(evaluator, config, num_games=each, num_actions=env.num_actions, env=env)
     if not env.two_player:
         return [play_games(env, agent, seed=seed)]
     options = {"komi": _middle_komi(config) if komi is None else komi} if config.is_go else None

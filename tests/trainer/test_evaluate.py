@@ -10,7 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from engine.model.contract import Evaluator
 from tests.support.perfect_tictactoe import perfect_actions
+from trainer.actor import make_evaluator
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.config import TrainConfig, load_config
 from trainer.envs import make_vector
@@ -95,6 +97,23 @@ def test_a_network_is_evaluated_with_both_colours_and_without_noise() -> None:
         assert repeated.scores is not None
         assert result.scores.tolist() == repeated.scores.tolist()
         assert set((result.scores * seat).tolist()) <= {-0.5 * seat, 9 - 0.5 * seat}  # all points or none
+
+
+@pytest.mark.parametrize("reground_every", [0, 1])
+def test_the_search_looks_at_real_boards_if_the_runs_does(monkeypatch: pytest.MonkeyPatch, reground_every: int) -> None:
+    board = ["env.size=3", "env.komi_low=0.5", "env.komi_high=2.5", f"selfplay.reground_every={reground_every}"]
+    checkpoint = untrained(load_config("go5", [*board, "network.channels=8", "search.num_simulations=4"]))
+    imagined = []
+
+    def counting(*args: Any, **kwargs: Any) -> Evaluator:
+        evaluator = make_evaluator(*args, **kwargs)
+        recurrent = evaluator.recurrent
+        monkeypatch.setattr(evaluator, "recurrent", lambda *moves: imagined.append(1) or recurrent(*moves))
+        return evaluator
+
+    monkeypatch.setattr("trainer.evaluate.make_evaluator", counting)
+    evaluate(checkpoint, games=2)
+    assert bool(imagined) == (reground_every == 0)
 
 
 def test_one_player_is_described_by_the_mean() -> None:
