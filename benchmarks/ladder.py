@@ -1,0 +1,123 @@
+"""How strong a model is: a ladder of opponents below it, the same time a move against each of them.
+
+The lowest rungs are a random mover and the same network before it learned anything; then the model itself without a
+search and with a few visits, and models that came before it; then GNU Go. Tengen's own rungs play paired openings
+(`benchmarks.dials`), the others alternate colours from the empty board (`benchmarks.match`). With one thread time is
+processor time in the former. Rungs that `--json` has already are not played again, so that a ladder may be stopped.
+
+Run: python -m benchmarks.ladder go9-int8 --games 200 --time 0.1 --json runs/ladder.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.dials import Dials
+from benchmarks.dials import make_parser as dials_parser
+from benchmarks.match import Match
+from benchmarks.match import make_parser as match_parser
+from engine.model.catalog import Catalog
+from trainer.checkpoint import Checkpoint, save_checkpoint
+from trainer.config import config_from_dict
+from trainer.export import export_model
+from trainer.learner import Learner
+from trainer.network import make_network
+
+VISITS = (1, 16, 64, 256, 1024)
+LEVELS = (1, 5, 10)
+SEED = 1
+
+Figures = dict[str, Any]
+
+
+def rungs(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], Figures]]:
+    """By name, weakest kind first, what plays the games of a rung."""
+    against = partial(_own, options)
+    found: dict[str, Callable[[], Figures]] = {
+        "a random mover": partial(_other, options, ["--opponent", "random"]),
+        "the same network, untrained": lambda: against(["--model-b", str(untrained(options.model, folder))]),
+    }
+    for visits in VISITS:
+        name = "its policy without a search" if visits == 1 else f"itself with {visits} visits"
+        found[name] = partial(against, ["--b", f"visits={visits}"])
+    for earlier in options.earlier:
+        found[f"{Path(earlier).name}"] = partial(against, ["--model-b", earlier])
+    for level in options.levels:
+        found[f"GNU Go 3.8 level {level}"] = partial(_other, options, ["--opponent", "gnugo", "--level", str(level)])
+    return found
+
+
+def untrained(model: str, folder: Path) -> Path:
+    """The network of `model` as it was before it learned anything, as a model folder in `folder`."""
+    config = config_from_dict(Catalog().resolve(model).manifest.training["config"])
+    torch.manual_seed(SEED)
+    learner = Learner(make_network(config.network), config.learner)
+    checkpoint = Checkpoint(config=config, learner=learner.state(), progress={"step": 0})
+    export_model(save_checkpoint(folder, checkpoint, name="step-0"), folder / "untrained")
+    return folder / "untrained"
+
+
+def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
+    """Games against an opponent that our own engine plays."""
+    common = ["--model", options.model, "--size", str(options.size), "--games", str(options.games)]
+    common += ["--time", str(options.time), "--threads", str(options.threads)]
+    dials = Dials(dials_parser().parse_args([*common, *words]))
+    dials.run()
+    return dials.figures()
+
+
+def _other(options: argparse.Namespace, words: Sequence[str]) -> Figures:
+    """Games against another program."""
+    common = ["--size", str(options.size), "--games", str(options.games), "--time", str(options.time)]
+    engine = ["--options", f"--model {options.model} --threads {options.threads}"]
+    return Match(match_parser().parse_args([*common, *engine, *words])).run()
+
+
+def row(name: str, figures: Figures) -> str:
+    """A line of the Markdown table."""
+    share = figures.get("share", figures.get("win_rate"))
+    low, high = figures["interval_95"]
+    results = f"{figures['wins']} / {figures['draws']} / {figures['losses']}"
+    return f"| {name} | {figures['games']} | {results} | {share:.1%} [{low:.1%}, {high:.1%}] |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Plays what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("model", help="name or folder")
+    add("--size", type=int, default=9, help="%(default)s")
+    add("--games", type=int, default=200, help="on each rung; %(default)s")
+    add("--time", type=float, default=0.1, help="seconds a move; %(default)s")
+    add("--threads", type=int, default=1, help="%(default)s")
+    add("--earlier", nargs="*", default=[], metavar="MODEL", help="models that came before it")
+    add("--levels", nargs="*", type=int, default=LEVELS, help="of GNU Go; 1 5 10")
+    add("--only", nargs="+", metavar="TEXT", help="rungs whose names contain one of these")
+    add("--json", type=Path, required=True, metavar="FILE", help="where the figures are kept, a line a rung")
+    options = parser.parse_args(arguments)
+    done = {}
+    if options.json.is_file():
+        done = {line["rung"]: line for line in map(json.loads, options.json.read_text().splitlines())}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, play in rungs(options, Path(folder)).items():
+            if name in done or not (options.only is None or any(text in name for text in options.only)):
+                continue
+            print(name, flush=True)
+            done[name] = {"rung": name, "time_s": options.time, "threads": options.threads} | play()
+            with options.json.open("a") as file:
+                file.write(json.dumps(done[name]) + "\n")
+    print("| opponent | games | won / drawn / lost | share of the points [95 %] |\n|---|---|---|---|")
+    print("\n".join(row(name, figures) for name, figures in done.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
