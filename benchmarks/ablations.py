@@ -57,6 +57,14 @@ VARIANTS: Mapping[str, Sequence[str]] = MappingProxyType(
         "without branches": ("learner.branch_share=0",),
         "real boards in self-play": ("selfplay.reground_every=1",),
         "a quarter of the windows unrolled": ("learner.unrolled_share=0.25",),
+        "8 simulations": ("search.num_simulations=8", "search.num_considered=4"),
+        "32 simulations": ("search.num_simulations=32", "search.num_considered=16"),
+        "32 simulations in a quarter of the moves, else 8": (
+            "search.num_simulations=32",
+            "search.num_considered=16",
+            "selfplay.quick_share=0.75",
+        ),
+        "twice the learning rate": ("learner.learning_rate=2e-3",),
     }
 )
 LOOKS = MappingProxyType({"imagination": 0, "real boards": 1})

@@ -83,6 +83,11 @@ class SelfPlayConfig:
     first_simulations: Count = 0
     """Simulations a move at the start of the run, from where they grow evenly to `search.num_simulations` at its end
     (progressive simulation, MiniZero); 0: always `search.num_simulations`."""
+    quick_share: Share = 0.0
+    """Share of moves, drawn anew for each, that get only `quick_simulations`, no Gumbel noise, and whose policy is not
+    learned: more games for the value in the same time (playout cap randomisation, KataGo)."""
+    quick_simulations: Count = 8
+    """See `quick_share`."""
     decided_value: Weight = 0.95
     """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
     decided_simulations: Count = 8

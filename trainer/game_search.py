@@ -39,7 +39,7 @@ class GameSearch:
         *,
         rng: np.random.Generator,
         num_simulations: int | NDArray[np.int64] | None = None,
-        gumbel_scale: float = 1.0,
+        gumbel_scale: float | NDArray[np.float32] = 1.0,
     ) -> BatchResult:
         """See `BatchSearch.run`. `games` are those of the roots; only Go has them."""
         if self._grounded is not None:

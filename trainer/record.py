@@ -29,7 +29,7 @@ class GameRecord:
     policy_actions: NDArray[np.int16]
     """[T, POLICY_TOP] actions of the policy target, filled up with 0 at probability 0."""
     policy_probabilities: NDArray[np.float16]
-    """[T, POLICY_TOP]; a row of zeros where the ply was not searched (random openings)."""
+    """[T, POLICY_TOP]; a row of zeros where it is not to be learned (random openings, quick searches)."""
     root_values: NDArray[np.float32]
     """[T] value that the search found."""
     surprise: NDArray[np.float32]

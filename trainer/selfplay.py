@@ -96,11 +96,26 @@ class SelfPlay:
         infos, config = self._infos, self._config.selfplay
         roots = make_roots(self._config, self._observations, infos)
         simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
-        result = self._search.run(roots, go_games(self._env), num_simulations=simulations, rng=self._rng)
+        is_quick = np.zeros(self._games, bool)
+        if config.quick_share:
+            is_quick = self._rng.random(self._games) < config.quick_share
+            simulations = np.where(is_quick, np.minimum(config.quick_simulations, simulations), simulations)
+        result = self._search.run(
+            roots,
+            go_games(self._env),
+            num_simulations=simulations,
+            rng=self._rng,
+            gumbel_scale=(~is_quick).astype(np.float32),
+        )
         self._decided = np.where(np.abs(result.root_value) > config.decided_value, self._decided + 1, 0)
         actions, searched = self._choose(result, infos["action_mask"])
         self._history.append(
-            self._observations, actions, infos["to_play"], result, searched, surprise(result, infos["action_mask"])
+            self._observations,
+            actions,
+            infos["to_play"],
+            result,
+            searched & ~is_quick,
+            surprise(result, infos["action_mask"]),
         )
         self._observations, rewards, terminated, truncated, self._infos = self._env.step(actions)
         self._history.reward(rewards)
@@ -205,12 +220,12 @@ class _History:
         actions: NDArray[np.int32],
         to_play: NDArray[np.int8],
         result: BatchResult,
-        searched: NDArray[np.bool_],
+        taught: NDArray[np.bool_],
         surprise_nats: NDArray[np.float32],
     ) -> None:
-        """Adds one ply to every game."""
+        """Adds one ply to every game; `taught`: whose policy is worth learning."""
         top_actions, top_probabilities = top_policy(result.policy_target)
-        top_probabilities[~searched] = 0
+        top_probabilities[~taught] = 0
         ply = {
             "actions": actions.astype(np.int16),
             "to_play": to_play.astype(np.int8),
@@ -218,7 +233,7 @@ class _History:
             "policy_actions": top_actions,
             "policy_probabilities": top_probabilities,
             "root_values": result.root_value.astype(np.float32),
-            "surprise": np.where(searched, surprise_nats, 0.0).astype(np.float32),
+            "surprise": np.where(taught, surprise_nats, 0.0).astype(np.float32),
         }
         if self._keep_observations:
             ply["observations"] = observations

@@ -80,22 +80,24 @@ class BatchSearch:
         *,
         rng: np.random.Generator,
         num_simulations: int | NDArray[np.int64] | None = None,
-        gumbel_scale: float = 1.0,
+        gumbel_scale: float | NDArray[np.float32] = 1.0,
         gumbel: NDArray[np.float32] | None = None,
     ) -> BatchResult:
         """Searches every root; blocks.
 
         `num_simulations` (one number, or one per root) defaults to the configuration's and may not exceed it; 0 gives
-        the network's own policy. `gumbel` [B, A] replaces the noise drawn from `rng` (which "puct" uses for Dirichlet
-        noise instead). Raises what the evaluator raises.
+        the network's own policy. `gumbel_scale` (one number, or one per root) multiplies the Gumbel noise drawn from
+        `rng`; `gumbel` [B, A] replaces the product. "puct" draws Dirichlet noise instead. Raises what the evaluator
+        raises.
         """
         simulations = self._checked_simulations(roots, num_simulations)
         output = self._evaluate_roots(roots)
         formula = self.config.formula(pass_action=roots.pass_action)
         if gumbel is None:
             gumbel = np.zeros_like(output.policy_logits)
-            if self.config.algorithm == "gumbel" and gumbel_scale != 0.0:
-                gumbel = (gumbel_scale * rng.gumbel(size=output.policy_logits.shape)).astype(np.float32)
+            scale = np.asarray(gumbel_scale).reshape(-1, 1)
+            if self.config.algorithm == "gumbel" and scale.any():
+                gumbel = (scale * rng.gumbel(size=output.policy_logits.shape)).astype(np.float32)
         prior = masked_softmax(output.policy_logits, roots.legal_mask)
         if self.config.algorithm == "puct":
             alpha, fraction = self.config.dirichlet_alpha, self.config.dirichlet_fraction

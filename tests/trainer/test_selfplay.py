@@ -117,6 +117,26 @@ def test_decided_games_are_searched_less_after_three_plies(value: float, later: 
         assert play._evaluator.imagined - before == np.where(plies < 3, 4, later).sum()  # type: ignore[attr-defined]
 
 
+def test_quick_moves_are_searched_less_and_their_policy_is_not_learned() -> None:
+    settings = ["selfplay.quick_share=0.5", "selfplay.quick_simulations=1", "selfplay.random_opening_share=0"]
+    play = self_play(load_config("tictactoe", [*SMALL, *settings]), lambda e: CountingEvaluator(e, value=0.0))
+    total = 0
+    for ply in range(4):  # no game is over before
+        before = play._evaluator.imagined  # type: ignore[attr-defined]
+        play.play(16)
+        taught = int(play._history._arrays["policy_probabilities"][:, ply].any(1).sum())
+        assert play._evaluator.imagined - before == 4 * taught + (16 - taught)  # type: ignore[attr-defined]
+        total += taught
+    assert 16 < total < 48
+
+
+def test_quick_moves_have_no_noise() -> None:
+    settings = ["selfplay.quick_share=1", "selfplay.random_opening_share=0", "selfplay.sampled_plies=0"]
+    play = self_play(load_config("tictactoe", [*SMALL, *settings]), lambda e: e)
+    games = play.play(16 * 12)
+    assert len({tuple(game.actions.tolist()) for game in games}) == 1
+
+
 def test_games_in_progress_go_on_where_they_were() -> None:
     """Also those that have been decided for two plies and are searched less after a third."""
     config = load_config("tictactoe", [*SMALL, "selfplay.decided_value=0.95", "selfplay.decided_simulations=1"])
