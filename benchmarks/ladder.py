@@ -68,7 +68,7 @@ def untrained(model: str, folder: Path) -> Path:
 def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
     """Games against an opponent that our own engine plays."""
     common = ["--model", options.model, "--size", str(options.size), "--games", str(options.games)]
-    common += ["--time", str(options.time), "--threads", str(options.threads)]
+    common += ["--time", str(options.time), "--threads", str(options.threads), "--decided", str(options.decided)]
     dials = Dials(dials_parser().parse_args([*common, *words]))
     dials.run()
     return dials.figures()
@@ -98,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--games", type=int, default=200, help="on each rung; %(default)s")
     add("--time", type=float, default=0.1, help="seconds a move; %(default)s")
     add("--threads", type=int, default=1, help="%(default)s")
+    add("--decided", type=float, default=2.0, metavar="V", help="cut own games when both see an outcome of V; never")
     add("--earlier", nargs="*", default=[], metavar="MODEL", help="models that came before it")
     add("--levels", nargs="*", type=int, default=LEVELS, help="of GNU Go; 1 5 10")
     add("--only", nargs="+", metavar="TEXT", help="rungs whose names contain one of these")
