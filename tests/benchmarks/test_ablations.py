@@ -19,7 +19,7 @@ MINIATURE = {
     "network.head_channels": 8,
     "search.num_simulations": 4,
     "selfplay.num_games": 8,
-    "replay.warmup_positions": 100,
+    "replay.warmup_positions": 10,
     "learner.batch_size": 32,
     "loop.plies_per_iteration": 128,
 }
@@ -33,7 +33,7 @@ def test_every_variant_is_a_configuration_of_the_presets() -> None:
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = [word for key, value in MINIATURE.items() for word in ("--set", f"{key}={value}")]
     basic = "basic observation, 6 planes"
-    arguments = ["go5", *settings, "--minutes", "0.1", "--pairs", "4", "--out", str(tmp_path), "--only", NO_SKIP, basic]
+    arguments = ["go5", *settings, "--minutes", "0.2", "--pairs", "4", "--out", str(tmp_path), "--only", NO_SKIP, basic]
     assert main(arguments) == 0
     rows = capsys.readouterr().out.splitlines()[-3:]
     assert {row.split("|")[1].strip() for row in rows} == {BASE, NO_SKIP, basic}
