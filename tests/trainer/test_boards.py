@@ -68,7 +68,7 @@ def test_games_of_several_sizes_are_packed_together() -> None:
 
 def test_a_mixed_step_is_the_mean_over_its_windows() -> None:
     """Its gradient is what the sizes' own gradients add up to, weighed by their windows."""
-    config = mixed("learner.consistency_weight=0", "learner.branch_share=0")
+    config = mixed("learner.consistency_weight=0", "learner.branch_share=0", "learner.unrolled_share=1")
     pairs = [(game, 0) for game in random_games(12, size=3, seed=0) + random_games(4, size=4, seed=1)]
     small, large = [(g, p) for g, p in pairs if g.size == 3], [(g, p) for g, p in pairs if g.size == 4]
     builder = MixedWindowBuilder(config)

@@ -79,7 +79,7 @@ def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("preset", "settings"),
     [
-        ("go5", ["replay.reanalyze_share=0.5"]),
+        ("go5", ["replay.reanalyze_share=0.5", "selfplay.reground_every=0", "learner.unrolled_share=1"]),
         ("go5", ["selfplay.precision=int8", "selfplay.reground_every=1"]),
         ("tictactoe", ["selfplay.first_simulations=2"]),
     ],
