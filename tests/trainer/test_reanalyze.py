@@ -24,7 +24,8 @@ CONFIG = load_config(
     [
         "env.size=3", "env.komi_low=-1.0", "env.komi_high=1.0", "network.channels=8", "network.head_channels=8",
         "network.representation_blocks=1", "network.dynamics_blocks=1", "search.num_simulations=4",
-        "search.num_considered=2", "selfplay.num_games=16", "selfplay.reground_every=0", "replay.holdout_every=0", "replay.reanalyze_share=0.5",
+        "search.num_considered=2", "selfplay.num_games=16", "selfplay.reground_every=0", "replay.holdout_every=0",
+        "replay.reanalyze_share=0.5",
     ],
 )  # fmt: skip
 
