@@ -3,7 +3,8 @@
 Every run learns from zero for the same processor time, so that a part which costs time has to earn it. Then each plays
 pairs of games, of one opening with both colours, against every run of the preset, with as many simulations a move as in
 training: once with imagination below the root (MuZero) and once with the real board at every node. The preset's own
-runs play each other too: that is what the seed alone is worth. A run that is in `--out` already is not learned again.
+runs play each other too: that is what the seed alone is worth. A run that `--out` has whole, with the same settings, is
+not learned again; one that was interrupted begins anew, for its time would not be the others'.
 
 The table has Elo over all games of a variant, its 95 % interval as if only the games varied, and the lowest and the
 highest Elo of the matches of two runs, which shows what the seeds do.
@@ -18,6 +19,7 @@ import dataclasses
 import itertools
 import json
 import multiprocessing
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -31,9 +33,9 @@ from torch import Tensor
 
 from engine.elo import paired_share, to_elo
 from engine.go.features import seen_by
-from engine.model.contract import Evaluator, RecurrentOutput, RootOutput
+from engine.model.contract import Evaluator, RootOutput
 from trainer.actor import Publisher, make_evaluator
-from trainer.config import TrainConfig, load_config
+from trainer.config import TrainConfig, config_to_dict, load_config
 from trainer.loop import train
 from trainer.network import GoNetwork, masked, scale_hidden
 from trainer.onnx_graph import ModelBytes
@@ -91,22 +93,12 @@ class SeenBy:
     """An evaluator for every plane around one of a network that sees a few."""
 
     def __init__(self, evaluator: Evaluator, config: TrainConfig) -> None:
-        self.num_slots = evaluator.num_slots
+        self.num_slots, self.recurrent = evaluator.num_slots, evaluator.recurrent
         self._evaluator, self._variant = evaluator, config.variant
 
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`."""
         return self._evaluator.initial(np.ascontiguousarray(seen_by(self._variant, observations)), slots)
-
-    def recurrent(
-        self,
-        parent_slots: NDArray[np.int32],
-        actions: NDArray[np.int32],
-        to_play: NDArray[np.int8],
-        child_slots: NDArray[np.int32],
-    ) -> RecurrentOutput:
-        """See `Evaluator.recurrent`."""
-        return self._evaluator.recurrent(parent_slots, actions, to_play, child_slots)
 
 
 def imagine_without_skip(self: GoNetwork, hidden: Tensor, action_planes: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -117,23 +109,28 @@ def imagine_without_skip(self: GoNetwork, hidden: Tensor, action_planes: Tensor,
 
 def learn(preset: str, settings: Sequence[str], variant: str, seed: int, minutes: float, out: Path) -> Learned:
     """One run, in a process of its own, which the variant may change."""
-    overrides = [*settings, *VARIANTS[variant], f"loop.seed={seed}", "loop.rate_every=0", "loop.sample_sgf_every=0"]
+    fixed = ["loop.rate_every=0", "loop.sample_sgf_every=0", "loop.actors=0"]  # this process's time is the run's
+    overrides = [*settings, *VARIANTS[variant], f"loop.seed={seed}", *fixed]
     config = load_config(preset, overrides)
     if variant == NO_SKIP:
         GoNetwork.imagine = imagine_without_skip  # type: ignore[method-assign]
     folder = out / f"{variant.replace(' ', '-').replace(',', '')}-{seed}"
     paths = [folder / name for name in ("initial.onnx", "recurrent.onnx", "figures.json")]
-    if not paths[-1].is_file():
+    asked = {"minutes": minutes, "config": config_to_dict(config)}
+    facts = json.loads(paths[-1].read_text()) if paths[-1].is_file() else {}
+    if json.loads(json.dumps(asked)) != facts.get("asked"):
+        shutil.rmtree(folder, ignore_errors=True)
         end = time.process_time() + 60 * minutes
         with Reporter(folder, title=folder.name) as reporter:
-            run = train(config, folder, reporter=reporter, should_stop=lambda: time.process_time() > end, resume=True)
+            run = train(config, folder, reporter=reporter, should_stop=lambda: time.process_time() > end)
         weights = Publisher(run.learner.averaged, device="cpu").publish(run.learner.averaged)
         assert isinstance(weights, ModelBytes)
         paths[0].write_bytes(weights.initial)
         paths[1].write_bytes(weights.recurrent)
-        paths[2].write_text(json.dumps(run_figures(run)))
+        facts = {"asked": asked, "figures": run_figures(run)}
+        paths[2].write_text(json.dumps(facts))
     weights = ModelBytes(paths[0].read_bytes(), paths[1].read_bytes())
-    return Learned(variant=variant, seed=seed, config=config, weights=weights, figures=json.loads(paths[2].read_text()))
+    return Learned(variant=variant, seed=seed, config=config, weights=weights, figures=facts["figures"])
 
 
 def compare(config: TrainConfig, first: Learned, second: Learned, pairs: int) -> dict[str, list[float]]:

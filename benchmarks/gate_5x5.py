@@ -11,6 +11,7 @@ Run: python -m benchmarks.gate_5x5 runs/go5 [--games 20] [--time 0.1]
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from benchmarks.match import Match
 from benchmarks.match import make_parser as match_parser
+from engine.errors import TengenError
 from engine.go.batch import GoBatch
 from engine.go.kernels import NO_MOVE
-from engine.go.vertex import to_gtp
 from engine.model.folder import MANIFEST, load_model, read_folder
 from engine.model.onnx_evaluator import OnnxEvaluator
+from protocol.gtp.client import EngineError
 from trainer.export import export_model
 
 SIZE, CENTRE, POINTS = 5, 12, 25
@@ -57,12 +59,13 @@ def play_black(model: Path, options: argparse.Namespace) -> tuple[int, int]:
     arguments += ["--time", str(options.time), "--level", str(options.level)]
     match = Match(match_parser().parse_args([*arguments, "--options", f"--model {model} --threads {options.threads}"]))
     match.run()
-    opened = [game for _, game in match.games if to_gtp(game.position.moves[0].action, SIZE) == "C3"]
+    games = [game for _, game in match.tally.games]
+    opened = [game for game in games if game.position.moves and game.position.moves[0].action == CENTRE]
     return len(opened), sum(game.score == 0.5 for game in opened)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the figures; 1 if the run is not there yet."""
+    """Prints the figures; 1 if the run is not there yet, 2 if it cannot be asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="a run's folder (its newest checkpoint), a checkpoint, or a model")
     parser.add_argument("--games", type=int, default=20, help="%(default)s")
@@ -70,14 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--level", type=int, default=10, help="of GNU Go; %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="%(default)s")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        model = options.model.resolve()
-        if not (model / MANIFEST).is_file():
-            export_model(model, Path(folder) / "candidate")
-            model = Path(folder) / "candidate"
-        right, by_komi = value_signs(model)
-        print("sign of the value right, by komi: " + ", ".join(f"{k:g} {s:.0%}" for k, s in by_komi.items()))
-        opened, won = play_black(model, options)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = options.model.resolve()
+            if not (model / MANIFEST).is_file():
+                export_model(model, Path(folder) / "candidate")
+                model = Path(folder) / "candidate"
+            right, by_komi = value_signs(model)
+            print("sign of the value right, by komi: " + ", ".join(f"{k:g} {s:.0%}" for k, s in by_komi.items()))
+            opened, won = play_black(model, options)
+    except (TengenError, EngineError) as error:
+        print(f"gate_5x5: {error}", file=sys.stderr)
+        return 2
     has_passed = won >= LEAST_WON * options.games and right >= LEAST_RIGHT
     print(f"value sign {right:.1%}; opened in the centre {opened}, and won every point {won} of {options.games}")
     print("passed" if has_passed else "not passed")

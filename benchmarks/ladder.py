@@ -3,7 +3,8 @@
 The lowest rungs are a random mover and the same network before it learned anything; then the model itself without a
 search and with a few visits, and models that came before it; then GNU Go. Tengen's own rungs play paired openings
 (`benchmarks.dials`), the others alternate colours from the empty board (`benchmarks.match`). With one thread time is
-processor time in the former. Rungs that `--json` has already are not played again, so that a ladder may be stopped.
+processor time in the former. Rungs that `--json` has already, of this model under these settings, are not played again,
+so that a ladder may be stopped; one that was interrupted is.
 
 Run: python -m benchmarks.ladder go9-int8 --games 200 --time 0.1 --json runs/ladder.jsonl
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +26,9 @@ from benchmarks.dials import Dials
 from benchmarks.dials import make_parser as dials_parser
 from benchmarks.match import Match
 from benchmarks.match import make_parser as match_parser
+from engine.errors import InvalidConfig, TengenError
 from engine.model.catalog import Catalog
+from protocol.gtp.client import EngineError
 from trainer.checkpoint import Checkpoint, save_checkpoint
 from trainer.config import config_from_dict
 from trainer.export import export_model
@@ -49,7 +53,7 @@ def rungs(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], F
         name = "its policy without a search" if visits == 1 else f"itself with {visits} visits"
         found[name] = partial(against, ["--b", f"visits={visits}"])
     for earlier in options.earlier:
-        found[f"{Path(earlier).name}"] = partial(against, ["--model-b", earlier])
+        found[earlier] = partial(against, ["--model-b", earlier])
     for level in options.levels:
         found[f"GNU Go 3.8 level {level}"] = partial(_other, options, ["--opponent", "gnugo", "--level", str(level)])
     return found
@@ -57,7 +61,10 @@ def rungs(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], F
 
 def untrained(model: str, folder: Path) -> Path:
     """The network of `model` as it was before it learned anything, as a model folder in `folder`."""
-    config = config_from_dict(Catalog().resolve(model).manifest.training["config"])
+    training = Catalog().resolve(model).manifest.training
+    if "config" not in training:
+        raise InvalidConfig(f"model {model} does not say how it was trained")
+    config = config_from_dict(training["config"])
     torch.manual_seed(SEED)
     learner = Learner(make_network(config.network), config.learner)
     checkpoint = Checkpoint(config=config, learner=learner.state(), progress={"step": 0})
@@ -66,11 +73,13 @@ def untrained(model: str, folder: Path) -> Path:
 
 
 def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
-    """Games against an opponent that our own engine plays."""
+    """Games against an opponent that our own engine plays. Raises `KeyboardInterrupt` if not all were played."""
     common = ["--model", options.model, "--size", str(options.size), "--games", str(options.games)]
     common += ["--time", str(options.time), "--threads", str(options.threads), "--decided", str(options.decided)]
     dials = Dials(dials_parser().parse_args([*common, *words]))
     dials.run()
+    if len(dials.tally.pairs) < options.games // 2:
+        raise KeyboardInterrupt
     return dials.figures()
 
 
@@ -90,7 +99,7 @@ def row(name: str, figures: Figures) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plays what is missing and prints the table."""
+    """Plays what is missing and prints the table; 1 if a side cannot play, 130 after an interrupt."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("model", help="name or folder")
@@ -104,17 +113,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--only", nargs="+", metavar="TEXT", help="rungs whose names contain one of these")
     add("--json", type=Path, required=True, metavar="FILE", help="where the figures are kept, a line a rung")
     options = parser.parse_args(arguments)
+    settings = {"model": options.model, "size": options.size, "time_s": options.time, "threads": options.threads}
+    settings["asked"] = options.games
     done = {}
-    if options.json.is_file():
-        done = {line["rung"]: line for line in map(json.loads, options.json.read_text().splitlines())}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, play in rungs(options, Path(folder)).items():
-            if name in done or not (options.only is None or any(text in name for text in options.only)):
-                continue
-            print(name, flush=True)
-            done[name] = {"rung": name, "time_s": options.time, "threads": options.threads} | play()
-            with options.json.open("a") as file:
-                file.write(json.dumps(done[name]) + "\n")
+    for line in map(json.loads, options.json.read_text().splitlines() if options.json.is_file() else ()):
+        if settings.items() <= line.items():
+            done[line["rung"]] = line
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, play in rungs(options, Path(folder)).items():
+                if name in done or not (options.only is None or any(text in name for text in options.only)):
+                    continue
+                print(name, flush=True)
+                done[name] = play() | {"rung": name} | settings
+                with options.json.open("a") as file:
+                    file.write(json.dumps(done[name]) + "\n")
+    except (TengenError, EngineError) as error:
+        print(f"ladder: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ladder: interrupted; the same command goes on", file=sys.stderr)
+        return 130
     print("| opponent | games | won / drawn / lost | share of the points [95 %] |\n|---|---|---|---|")
     print("\n".join(row(name, figures) for name, figures in done.items()))
     return 0

@@ -193,36 +193,37 @@ class Tally:
     def __init__(self, *, move_s: float) -> None:
         """`move_s`: our time for a move."""
         self._move_s = move_s
-        self._games: list[tuple[int, Game]] = []
+        self.games: list[tuple[int, Game]] = []
+        """(our colour, game) in the order in which they ended."""
 
     def add(self, our_color: int, game: Game) -> None:
         """One more game."""
-        self._games.append((our_color, game))
+        self.games.append((our_color, game))
 
     def summary(self) -> dict[str, Any]:
         """All figures by name."""
-        wins = {color: sum(game.winner == us == color for us, game in self._games) for color in LETTERS}
-        played = {color: sum(us == color for us, _ in self._games) for color in LETTERS}
-        draws = sum(game.winner == 0 for _, game in self._games)
-        margins = [us * game.score for us, game in self._games if game.score is not None]
-        seconds = sorted(s for us, game in self._games for s in game.seconds[0 if us == BLACK else 1 :: 2])
+        wins = {color: sum(game.winner == us == color for us, game in self.games) for color in LETTERS}
+        played = {color: sum(us == color for us, _ in self.games) for color in LETTERS}
+        draws = sum(game.winner == 0 for _, game in self.games)
+        margins = [us * game.score for us, game in self.games if game.score is not None]
+        seconds = sorted(s for us, game in self.games for s in game.seconds[0 if us == BLACK else 1 :: 2])
         score = wins[BLACK] + wins[WHITE] + draws / 2
         # Draws count as half successes, which makes the interval a little too wide.
-        low, high = wilson_interval(score, len(self._games)) if self._games else (0.0, 1.0)
-        forfeits = [(us == game.winner, game.forfeit) for us, game in self._games if game.forfeit]
+        low, high = wilson_interval(score, len(self.games)) if self.games else (0.0, 1.0)
+        forfeits = [(us == game.winner, game.forfeit) for us, game in self.games if game.forfeit]
         return {
-            "games": len(self._games),
-            "distinct_games": len({tuple(game.position.moves) for _, game in self._games}),
+            "games": len(self.games),
+            "distinct_games": len({tuple(game.position.moves) for _, game in self.games}),
             "wins": wins[BLACK] + wins[WHITE],
             "draws": draws,
-            "losses": len(self._games) - wins[BLACK] - wins[WHITE] - draws,
-            "win_rate": score / max(1, len(self._games)),
+            "losses": len(self.games) - wins[BLACK] - wins[WHITE] - draws,
+            "win_rate": score / max(1, len(self.games)),
             "interval_95": [low, high],
             "wins_as_black": f"{wins[BLACK]}/{played[BLACK]}",
             "wins_as_white": f"{wins[WHITE]}/{played[WHITE]}",
             "margin_mean": statistics.fmean(margins) if margins else None,
             "margin_median": statistics.median(margins) if margins else None,
-            "moves_mean": statistics.fmean(len(g.position.moves) for _, g in self._games) if self._games else None,
+            "moves_mean": statistics.fmean(len(g.position.moves) for _, g in self.games) if self.games else None,
             "our_moves": len(seconds),
             "late_moves": sum(s > self._move_s + LATE_S for s in seconds),
             "seconds_median": statistics.median(seconds) if seconds else None,
@@ -231,7 +232,7 @@ class Tally:
             "our_illegal_moves": sum(not ours_won and "illegal move" in why for ours_won, why in forfeits),
             "our_forfeits": [why for ours_won, why in forfeits if not ours_won],
             "their_forfeits": [why for ours_won, why in forfeits if ours_won],
-        } | agreements(self._games)
+        } | agreements(self.games)
 
     def line(self) -> str:
         """The standing in one line."""
@@ -267,19 +268,18 @@ class Match:
         self._local = threading.local()
         self._seats: list[Seat] = []
         self._seeds = count(options.seed)
-        self.games: list[tuple[int, Game]] = []
-        """(our colour, game) of those that have ended."""
+        self.tally = Tally(move_s=options.time)
+        """The games that have ended."""
 
     def run(self) -> dict[str, Any]:
         """Plays; returns the figures. Raises `EngineError` if an engine cannot even begin a game."""
         games = self._options.games
-        tally = Tally(move_s=self._options.time)
+        tally = self.tally
         with progress(games) as show, ThreadPoolExecutor(self._options.jobs) as pool:
             futures = [pool.submit(self._play, number) for number in range(games)]
             try:
                 for done, future in enumerate(as_completed(futures), 1):
                     number, our_color, game = future.result()
-                    self.games.append((our_color, game))
                     tally.add(our_color, game)
                     self._save(number, our_color, game)
                     colors = "black" if our_color == BLACK else "white"

@@ -238,7 +238,7 @@ class TrainConfig:
         if self.replay.holdout_every == 1:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
         if self.is_go:
-            variant_of(self.network.observation_size)
+            variant_of(self.network.observation_size)  # raises where there is none
         if self.is_go and self.network.reward is not None:
             raise InvalidConfig('network.reward needs network.kind = "vector": Go pays at the end only')
         if self.replay.reanalyze_share and (not self.is_go or self.env.smaller):

@@ -277,7 +277,7 @@ def _identity(source: Checkpoint) -> dict[str, Any]:
         "step": int(progress["step"]),
         "games": int(progress["games"]),
         "positions": int(progress["positions"]),
-        "core_hours": round(before + progress["ledger"]["core_s"] / 3600, 3),
+        "core_hours": round(before + progress["ledger"].get("core_s", 0.0) / 3600, 3),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -24,10 +25,26 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line["rung"] for line in lines] == ["its policy without a search", "itself with 16 visits"]
     assert [line["b"] for line in lines] == [["visits=1"], ["visits=16"]]
     assert all(line["wins"] + line["draws"] + line["losses"] == 2 for line in lines)
-    assert all(line["visits_mean"][0] > line["visits_mean"][1] for line in lines[:1])
+    assert lines[0]["visits_mean"][0] > lines[0]["visits_mean"][1]
     table = capsys.readouterr().out.splitlines()[-3:]
     assert table[0].startswith("|---")
     assert [row.split("|")[1].strip() for row in table[1:]] == [line["rung"] for line in lines]
+    assert main([*arguments, "16 visits", "--time", "0.02"]) == 0  # other settings are another ladder
+    assert len(figures.read_text().splitlines()) == 3
+
+
+def test_what_was_interrupted_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = str(write_tiny_model(tmp_path, "tiny", trained=(SIZE,)))
+    monkeypatch.setattr("benchmarks.dials.play_game", Mock(side_effect=KeyboardInterrupt))
+    figures = tmp_path / "ladder.jsonl"
+    arguments = [model, "--size", str(SIZE), "--games", "2", "--time", "0.01", "--json", str(figures)]
+    assert main([*arguments, "--only", "16 visits"]) == 130
+    assert not figures.exists()
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nobody", "--json", str(tmp_path / "ladder.jsonl"), "--only", "16 visits"]) == 1
+    assert "nobody" in capsys.readouterr().err
 
 
 @pytest.mark.slow
