@@ -55,6 +55,12 @@ class GameRecord:
         return 0 if self.ownership is None else math.isqrt(len(self.ownership))
 
     @property
+    def opening_plies(self) -> int:
+        """Plies before the first whose policy is to be learned: random moves, whose outcome is not the position's."""
+        taught = self.policy_probabilities.any(1)
+        return int(taught.argmax()) if taught.any() else len(self)
+
+    @property
     def was_cut_off(self) -> bool:
         """Whether the game stopped before its end, as an environment's time limit does."""
         return self.bootstrap != 0.0

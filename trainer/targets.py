@@ -57,7 +57,7 @@ def window_targets(
         actions, probabilities = game.policy_actions[start:stop], game.policy_probabilities[start:stop]
         # Entries that only fill up have action 0 and probability 0: added, not assigned.
         np.add.at(policy[i], (rows[: stop - start], actions), probabilities.astype(np.float32))
-        value_weight[i, : stop - start] = probabilities.any(1)
+        value_weight[i, : max(0, game.opening_plies - start)] = 0.0
         taken = game.rewards[start : start + steps]
         reward[i, : len(taken)] = taken
         if game.was_cut_off:

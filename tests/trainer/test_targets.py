@@ -69,6 +69,15 @@ def test_random_opening_moves_teach_neither_policy_nor_outcome() -> None:
     assert targets.value_weight.tolist() == [[0, 0, 1, 1]]
 
 
+def test_a_quick_search_teaches_its_outcome_but_not_its_policy() -> None:
+    """Unlike a random move, it plays as well as the network can: `selfplay.quick_share`."""
+    game = random_games(1, size=3, seed=0)[0]
+    game.policy_probabilities[[0, 2]] = 0
+    targets = window_targets([(game, 0)], steps=3, num_actions=10, value_target="outcome", td_steps=0, discount=1.0)
+    assert targets.policy_weight[0] == pytest.approx([0, 1, 0, 1], abs=1e-3)
+    assert targets.value_weight.tolist() == [[0, 1, 1, 1]]
+
+
 @pytest.mark.parametrize(
     ("bootstrap", "values", "value_weight", "reward_weight"),
     [
