@@ -4,7 +4,7 @@ The windows come from games of the preset's largest board that a random network 
 are this process's processor time on one core, the best of several turns; at most 15 % of a step are expected outside
 forward, backward and optimiser.
 
-Run: python -m benchmarks.learner [--preset go9] [--rounds 8]
+Run: python -m benchmarks.learner [--preset go9] [--set learner.unrolled_share=1.0] [--rounds 8]
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ def fill_replay(config: TrainConfig) -> ReplayBuffer:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="go9", help="whose largest board, network and batch (default: go9)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the preset"
+    )
     parser.add_argument("--rounds", type=int, default=8, help="turns; the best counts (default: 8)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    config = load_config(options.preset).boards[0]
+    config = load_config(options.preset, options.set).boards[0]
     config = dataclasses.replace(config, replay=dataclasses.replace(config.replay, holdout_every=0))
     replay, rng = fill_replay(config), np.random.default_rng(1)
     learner, builder = Learner(make_network(config.network), config.learner), MixedWindowBuilder(config)
@@ -73,7 +76,8 @@ def main() -> int:
     lengths = [len(game) for game in replay.games]
     print(
         f"{config.env.size}x{config.env.size}, {config.network.channels} channels, {batch} windows of "
-        f"{config.learner.unroll_steps} steps, {len(replay.games)} games of {np.mean(lengths):.0f} plies"
+        f"{config.learner.unroll_steps} steps, {config.learner.unrolled_share:.0%} of them unrolled, "
+        f"{len(replay.games)} games of {np.mean(lengths):.0f} plies"
     )
     names = {"drawing": "drawing positions", "windows": "building windows", "step": "forward, backward, optimiser"}
     for name, spent in best.items():
