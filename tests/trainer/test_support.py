@@ -6,6 +6,12 @@ import torch
 from trainer.support import Support, compress, expand
 
 
+def test_compress_is_the_square_root_beyond_one() -> None:
+    """h(x) = sign(x) (sqrt(|x| + 1) - 1) + 0.001 x: Pohlen et al. 2018, MuZero's appendix F."""
+    x = torch.tensor([-8.0, 0.0, 3.0, 99.0], dtype=torch.float64)
+    assert compress(x).tolist() == pytest.approx([-2.008, 0.0, 1.003, 9.099])
+
+
 def test_compress_and_expand_are_inverse() -> None:
     x = torch.tensor([-300.0, -1.0, -0.01, 0.0, 0.3, 50.0, 200.0], dtype=torch.float64)
     assert torch.allclose(expand(compress(x)), x, atol=1e-9)
