@@ -1,9 +1,9 @@
 """Checkpoints of a run: a folder each, written whole or not at all, read newest first.
 
 A checkpoint holds weights.safetensors (network and averaged weights), optimizer.safetensors, selfplay.safetensors
-(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests); long games in
-progress and replay go on in selfplay-1.safetensors and so on. Resuming needs only the weights; what else is missing
-starts afresh. No pickle anywhere.
+(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests); what is too long
+for one file goes on in weights-1.safetensors and so on. Resuming needs only the weights; what else is missing or
+damaged starts afresh. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import safetensors.torch
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
@@ -27,13 +27,12 @@ from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenErro
 from trainer.config import TrainConfig, config_from_dict, config_to_dict
 from trainer.network import Network, make_network
 from trainer.record import GameRecord
-from trainer.shards import read_shards, shard_names, write_shards
+from trainer.shards import Arrays, read_shards, shard_names, write_shards
 
 CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints in the run's own."""
 STATE = "state.json"
-WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
-SELFPLAY, REPLAY = "selfplay", "replay"
+WEIGHTS, OPTIMIZER, SELFPLAY, REPLAY = "weights", "optimizer", "selfplay", "replay"
 """Stems of `trainer.shards`."""
 TEMPORARY = ".tmp"
 KEPT = 3
@@ -58,6 +57,8 @@ class Checkpoint:
     """`pack_games` of the window and the held-out games."""
     selfplay: dict[str, NDArray[Any]] | None = None
     """`SelfPlay.state()`."""
+    lost: tuple[str, ...] = ()
+    """What could not be read, and why: parts that start afresh."""
 
     @property
     def averaged_weights(self) -> dict[str, Tensor]:
@@ -107,10 +108,9 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     folder.mkdir(parents=True)
     moments = {k: v for k, v in checkpoint.learner.items() if k.startswith("optimizer.")}
     weights = {k: v for k, v in checkpoint.learner.items() if k not in moments}
-    safetensors.torch.save_file(_contiguous(weights), folder / WEIGHTS)
-    if moments:
-        safetensors.torch.save_file(_contiguous(moments), folder / OPTIMIZER)
-    for part, arrays in ((REPLAY, checkpoint.replay), (SELFPLAY, checkpoint.selfplay)):
+    parts = {WEIGHTS: _to_numpy(weights), OPTIMIZER: _to_numpy(moments)}
+    parts |= {REPLAY: checkpoint.replay or {}, SELFPLAY: checkpoint.selfplay or {}}
+    for part, arrays in parts.items():
         if arrays:
             write_shards(folder, part, arrays)
     files = sorted(p.name for p in folder.iterdir())
@@ -128,22 +128,46 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads one checkpoint folder; raises `ModelInvalid` if it is damaged and `ModelNotFound` if it is none."""
+    """Reads one checkpoint folder. Only its state and weights must be there and whole: see `Checkpoint.lost`.
+
+    Raises `ModelInvalid` if they are damaged and `ModelNotFound` if it is no checkpoint.
+    """
     if not (path / STATE).is_file():
         raise ModelNotFound(f"{path} is no checkpoint: it has no {STATE}")
     state = _read_state(path / STATE)
+    parts: dict[str, Arrays] = {}
+    lost: list[str] = []
+    for part in (WEIGHTS, OPTIMIZER, REPLAY, SELFPLAY):
+        try:
+            parts[part] = _read_part(path, part, state["sha256"])
+        except (OSError, SafetensorError, ModelInvalid) as error:
+            if part == WEIGHTS:
+                raise ModelInvalid(f"{path} is damaged: {error}") from error
+            lost.append(f"{part}: {error}")
     try:
-        for name, digest in state["sha256"].items():
-            if (path / name).is_file() and _digest(path / name) != digest:
-                raise ModelInvalid(f"{path / name} is damaged: its sha256 is not the one in {STATE}")
         config = config_from_dict(state["config"])
-        learner = safetensors.torch.load_file(path / WEIGHTS)
-        if (path / OPTIMIZER).is_file():
-            learner |= safetensors.torch.load_file(path / OPTIMIZER)
-        replay, selfplay = (read_shards(path, shard_names(part, list(state["sha256"]))) for part in (REPLAY, SELFPLAY))
-    except (OSError, SafetensorError, InvalidConfig) as error:
+    except InvalidConfig as error:
         raise ModelInvalid(f"{path} is damaged: {error}") from error
-    return Checkpoint(config=config, learner=learner, progress=state["progress"], replay=replay, selfplay=selfplay)
+    learner = parts[WEIGHTS] | parts.get(OPTIMIZER, {})
+    return Checkpoint(
+        config=config,
+        learner={name: torch.from_numpy(array) for name, array in learner.items()},
+        progress=state["progress"],
+        replay=parts.get(REPLAY) or None,
+        selfplay=parts.get(SELFPLAY) or None,
+        lost=tuple(lost),
+    )
+
+
+def _read_part(path: Path, part: str, digests: dict[str, str]) -> Arrays:
+    """The arrays of a part, none if it was not written; raises `ModelInvalid`, `OSError` or `SafetensorError`."""
+    names = shard_names(part, list(digests))
+    for name in names:
+        if not (path / name).is_file():
+            raise ModelInvalid(f"{path / name} is missing")
+        if _digest(path / name) != digests[name]:
+            raise ModelInvalid(f"{path / name} is damaged: its sha256 is not the one in {STATE}")
+    return read_shards(path, names)
 
 
 def _read_state(path: Path) -> dict[str, Any]:
@@ -175,24 +199,43 @@ def set_aside(path: Path) -> Path:
 
 
 def find_checkpoint(source: Path) -> Path:
-    """The checkpoint `source`, or the newest whole one of the run `source`. Raises `ModelNotFound`."""
+    """The checkpoint `source`, or the newest of the run `source`, whole if one is. Raises `ModelNotFound`."""
     if (source / STATE).is_file():
         return source
-    problems: list[TengenError] = []
-    for path in [*list_checkpoints(source), *list_checkpoints(source / CHECKPOINTS)]:
+    problems: list[str] = []
+    found = newest([*list_checkpoints(source), *list_checkpoints(source / CHECKPOINTS)], problems.append)
+    if found is None:
+        raise ModelNotFound("; ".join([f"{source} holds no checkpoint that can be read", *problems]))
+    return found[0]
+
+
+def newest(paths: Sequence[Path], note: Callable[[str], None]) -> tuple[Path, Checkpoint] | None:
+    """The first of `paths` that is whole, or else the first whose weights are; tells `note` what is wrong with others.
+
+    A minute less of a run is worth more than its replay buffer.
+    """
+    partial: tuple[Path, Checkpoint] | None = None
+    for path in paths:
         try:
-            load_checkpoint(path)
-            return path
+            saved = load_checkpoint(path)
         except TengenError as error:
-            problems.append(error)
-    raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
+            note(str(error))
+            continue
+        if not saved.lost:
+            return path, saved
+        partial = partial or (path, saved)
+        note(f"{path} is not whole: {'; '.join(saved.lost)}")
+    return partial
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Removes what interrupted writes left behind; returns what it removed."""
+    """Removes the files and folders that interrupted writes left behind; returns what it removed."""
     stray = list(folder.glob(f"*{TEMPORARY}")) if folder.is_dir() else []
     for path in stray:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return stray
 
 
@@ -241,8 +284,8 @@ def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32], areas: N
     return [piece.copy() for piece in np.split(values, np.cumsum(rows)[:-1])]
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+def _to_numpy(tensors: dict[str, Tensor]) -> Arrays:
+    return {k: v.detach().cpu().numpy() for k, v in tensors.items()}
 
 
 def _state_digest(state: dict[str, Any]) -> str:

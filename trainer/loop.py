@@ -19,6 +19,7 @@ from trainer.checkpoint import (
     find_checkpoint,
     list_checkpoints,
     load_checkpoint,
+    newest,
     save_checkpoint,
     set_aside,
     sweep,
@@ -153,17 +154,16 @@ def _claimed(out: Path) -> Iterator[None]:
 
 
 def _newest(checkpoints: Path, reporter: Reporter) -> Checkpoint | None:
-    """The newest whole checkpoint; damaged ones before it are reported and set aside."""
-    found = list_checkpoints(checkpoints)
-    for index, path in enumerate(found):
-        try:
-            saved = load_checkpoint(path)
-        except TengenError as error:
-            reporter.note(f"passing over a damaged checkpoint: {error}")
-            continue
-        for damaged in found[:index]:
-            set_aside(damaged)
-        return saved
-    if found:
-        raise ModelInvalid(f"none of the {len(found)} checkpoints in {checkpoints} is whole")
-    return None
+    """The newest whole checkpoint, or else the newest with its weights; those before it are reported and set aside."""
+    paths = list_checkpoints(checkpoints)
+    found = newest(paths, lambda problem: reporter.note(f"damaged checkpoint: {problem}"))
+    if found is None:
+        if paths:
+            raise ModelInvalid(f"none of the {len(paths)} checkpoints in {checkpoints} can be read")
+        return None
+    path, saved = found
+    for damaged in paths[: paths.index(path)]:
+        set_aside(damaged)
+    if saved.lost:
+        reporter.note(f"going on with {path.name} without its {' and '.join(p.partition(':')[0] for p in saved.lost)}")
+    return saved

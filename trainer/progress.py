@@ -70,13 +70,14 @@ class Reporter:
         Call before the first `report`; `step` is the learner's.
         """
         log, self._purge_step = self._out / LOG, step + 1
+        temporary = log.with_suffix(".tmp")
         if not log.is_file():
             return
         with self._complaining():
+            temporary.unlink(missing_ok=True)  # left behind by an interrupted rewind
             lines = log.read_text(errors="replace").splitlines(keepends=True)
             kept = [line for line in lines if _iteration(line) <= iteration]
             if len(kept) < len(lines):
-                temporary = log.with_suffix(".tmp")
                 temporary.write_text("".join(kept))
                 temporary.replace(log)
 

@@ -5,7 +5,7 @@ An array that does not fit in one file is cut along its first axis; its pieces a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,11 @@ def write_shards(folder: Path, stem: str, arrays: Mapping[str, NDArray[Any]]) ->
         safetensors.numpy.save_file(shard, folder / (f"{stem}-{index}{SUFFIX}" if index else stem + SUFFIX))
 
 
-def read_shards(folder: Path, names: list[str]) -> Arrays | None:
-    """The arrays in the files `names` of `folder`, whole again; None where a file is missing, or none is named."""
-    paths = [folder / name for name in names]
-    if not paths or not all(path.is_file() for path in paths):
-        return None
+def read_shards(folder: Path, names: Sequence[str]) -> Arrays:
+    """The arrays in the files `names` of `folder`, whole again. Raises `OSError` and `SafetensorError`."""
     pieces: dict[str, list[NDArray[Any]]] = {}
-    for path in paths:
-        for key, array in sorted(safetensors.numpy.load_file(path).items(), key=_place):
+    for name in names:
+        for key, array in sorted(safetensors.numpy.load_file(folder / name).items(), key=_place):
             pieces.setdefault(key.rpartition("#")[0] or key, []).append(array)
     return {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in pieces.items()}
 

@@ -14,6 +14,7 @@ import torch
 from engine.errors import ModelInvalid, ModelNotFound
 from tests.support.go_games import random_games
 from trainer import checkpoint as module
+from trainer import shards
 from trainer.checkpoint import (
     Checkpoint,
     list_checkpoints,
@@ -24,7 +25,9 @@ from trainer.checkpoint import (
     sweep,
     unpack_games,
 )
-from trainer.config import TrainConfig
+from trainer.config import LearnerConfig, TrainConfig
+from trainer.learner import Learner
+from trainer.network import NetworkConfig, make_network
 
 
 def make_checkpoint(value: float = 1.0) -> Checkpoint:
@@ -65,9 +68,46 @@ def test_resuming_needs_only_the_weights(tmp_path: Path) -> None:
     assert loaded.replay is None
     assert loaded.selfplay is None
     assert set(loaded.learner) == {"averaged.w", "network.w"}
+    assert [text.partition(":")[0] for text in loaded.lost] == ["optimizer", "replay", "selfplay"]
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "replay.safetensors", "state.json"])
+def test_no_file_of_a_large_network_is_over_the_bound(tmp_path: Path) -> None:
+    """Machines that are lent bring back files of up to 16 MiB."""
+    network = make_network(NetworkConfig(channels=128, representation_blocks=5, dynamics_blocks=4))
+    learner = Learner(network, LearnerConfig())
+    for parameter in network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    learner.optimizer.step()  # makes the moments
+    saved = Checkpoint(config=TrainConfig(network=network.config), learner=learner.state(), progress={})
+    path = save_checkpoint(tmp_path, saved, name="step-1")
+    sizes = [file.stat().st_size for file in path.iterdir()]
+    assert max(sizes) <= 15.5 * 2**20 < sum(sizes)
+    again = load_checkpoint(path).learner
+    assert again.keys() == saved.learner.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in saved.learner.items())
+
+
+@pytest.mark.parametrize("damage", ["flip", "missing"])
+@pytest.mark.parametrize("part", ["optimizer", "replay", "selfplay"])
+def test_a_lost_part_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, damage: str) -> None:
+    """Nor is what is left of it taken for the whole."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", 100)
+    path = save_checkpoint(tmp_path, make_checkpoint(), name="step-1")
+    last = sorted(path.glob(f"{part}*"))[-1]
+    if damage == "flip":
+        last.write_bytes(last.read_bytes()[:-1] + b"x")
+    else:
+        last.unlink()
+    loaded = load_checkpoint(path)
+    assert [text.partition(":")[0] for text in loaded.lost] == [part]
+    assert last.name in loaded.lost[0]
+    assert loaded.averaged_weights["w"].tolist() == [1, 1, 1]
+    assert (loaded.replay is None) == (part == "replay")
+    assert (loaded.selfplay is None) == (part == "selfplay")
+    assert ("optimizer.0.step" in loaded.learner) == (part != "optimizer")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "state.json"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
 def test_damage_is_noticed(tmp_path: Path, name: str, damage: str) -> None:
     path = save_checkpoint(tmp_path, make_checkpoint(), name="step-1")
@@ -111,7 +151,9 @@ def test_an_interrupted_write_leaves_the_old_checkpoint_and_is_swept(
         save_checkpoint(tmp_path, make_checkpoint(2.0), name="step-2")
     monkeypatch.undo()
     assert [p.name for p in list_checkpoints(tmp_path)] == ["step-1"]
-    assert [p.name for p in sweep(tmp_path)] == ["step-2.tmp"]
+    (tmp_path / "state.json.tmp").write_text("{")
+    assert sorted(p.name for p in sweep(tmp_path)) == ["state.json.tmp", "step-2.tmp"]
+    assert not list(tmp_path.glob("*.tmp"))
     assert load_checkpoint(list_checkpoints(tmp_path)[0]).averaged_weights["w"][0] == 1.0
 
 

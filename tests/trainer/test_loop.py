@@ -237,7 +237,25 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, capsys: pyte
     (newest / "weights.safetensors").write_bytes(b"nonsense")
     run = run_in(tmp_path, config, 1, resume=True)
     assert run.iteration == load_checkpoint(older).progress["iteration"] + 1
-    assert "passing over a damaged checkpoint" in capsys.readouterr().err
+    assert "damaged checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_only", [False, True])
+def test_a_damaged_replay_buffer_costs_a_round_at_most(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_only: bool
+) -> None:
+    """An older checkpoint that is whole is better; where there is none, the weights and counters go on."""
+    config = miniature("go5")
+    run_in(tmp_path, config, 1)
+    before = run_in(tmp_path, config, 1, resume=True)
+    newest, older = list_checkpoints(tmp_path / CHECKPOINTS)[:2]
+    (newest / "replay.safetensors").write_bytes(b"nonsense")
+    if is_only:
+        shutil.rmtree(older)
+    run = run_in(tmp_path, config, 1, resume=True)
+    assert run.iteration == (before.iteration + 1 if is_only else before.iteration)
+    assert run.replay.total_games >= before.replay.total_games
+    assert ("without its replay" in capsys.readouterr().err) == is_only
 
 
 def test_three_damaged_checkpoints_do_not_swallow_new_ones(tmp_path: Path) -> None:

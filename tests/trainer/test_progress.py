@@ -38,7 +38,9 @@ def test_a_run_that_goes_on_from_earlier_takes_back_what_it_will_do_again(tmp_pa
     with (tmp_path / "training.jsonl").open("a") as log:
         log.write('{"iteration": 6, "st')  # killed while it wrote
     with Reporter(tmp_path, title="test") as reporter:
+        (tmp_path / "training.tmp").write_text("cut")
         reporter.rewind(3, 30)
+        assert not (tmp_path / "training.tmp").exists()
         reporter.report(figures(4))
     assert iterations(tmp_path) == [1, 2, 3, 4]
 
