@@ -49,7 +49,7 @@ MINIATURE = [
     "loop.plies_per_iteration=128",
 ]
 
-TINY_BOARD = ["env.size=3", "env.smaller=[]", "env.komi_low=0.5", "env.komi_high=2.5"]
+TINY_BOARD = ["env.size=3", "env.smaller=[]", "env.stages=[]", "env.komi_low=0.5", "env.komi_high=2.5"]
 
 
 def miniature(preset: str, *more: str) -> TrainConfig:
