@@ -11,7 +11,7 @@ import torch
 
 from engine.errors import InvalidConfig
 from tests.trainer.test_boards import SMALLER
-from tests.trainer.test_loop import miniature, run_in
+from tests.trainer.test_loop import MINIATURE, miniature, run_in
 from trainer import run as module
 from trainer.actor import Weights
 from trainer.checkpoint import CHECKPOINTS, list_checkpoints, load_checkpoint
@@ -184,3 +184,19 @@ def test_a_run_goes_on_with_fewer_stages_in_its_last() -> None:
     run.stage = 1
     assert Run(config, saved=run.checkpoint()).stage == 1
     assert Run(staged(stages="env.stages=[{shares={4=1.0}}]"), saved=run.checkpoint()).stage == 0
+
+
+@pytest.mark.usefixtures("traced_once")
+@pytest.mark.parametrize("rated", [(0.5, 1.0, 0.5)], indirect=True)
+def test_the_preset_for_7x7_goes_by_way_of_5x5(rated: Ratings) -> None:
+    """In miniature, on its own boards and with its own stages and self-play, 8 bits among it."""
+    few = ["network.head_channels=8", "loop.rate_every=1", "loop.plies_per_iteration=1024"]
+    run = Run(load_config("go7", MINIATURE + few))
+    for _ in range(2):
+        run.iterate()
+    assert run.stage == 1
+    assert {game.size for game in run.replay.games} == {5}
+    run.iterate()
+    assert {game.size for game in run.replay.games} == {5, 7}
+    assert rated.sizes == [5, 5, 7]
+    assert run.learner.step_count > 0
