@@ -187,16 +187,16 @@ def test_a_run_goes_on_with_fewer_stages_in_its_last() -> None:
 
 
 @pytest.mark.usefixtures("traced_once")
-@pytest.mark.parametrize("rated", [(0.5, 1.0, 0.5)], indirect=True)
+@pytest.mark.parametrize("rated", [(0.5, 1.0, 0.95, 0.5)], indirect=True)
 def test_the_preset_for_7x7_goes_by_way_of_5x5(rated: Ratings) -> None:
     """In miniature, on its own boards and with its own stages and self-play, 8 bits among it."""
     few = ["network.head_channels=8", "loop.rate_every=1", "loop.plies_per_iteration=1024"]
     run = Run(load_config("go7", MINIATURE + few))
-    for _ in range(2):
+    for _ in range(3):
         run.iterate()
-    assert run.stage == 1
+    assert run.stage == 2
     assert {game.size for game in run.replay.games} == {5}
     run.iterate()
     assert {game.size for game in run.replay.games} == {5, 7}
-    assert rated.sizes == [5, 5, 7]
+    assert rated.sizes == [5, 5, 5, 7]
     assert run.learner.step_count > 0
