@@ -64,6 +64,17 @@ def play_black(model: Path, options: argparse.Namespace) -> tuple[int, int]:
     return len(opened), sum(game.score == 0.5 for game in opened)
 
 
+def as_model(source: Path, folder: Path) -> Path:
+    """The model `source`, or the one that is exported from the run or checkpoint `source` into `folder`.
+
+    Raises `TengenError`.
+    """
+    if (source / MANIFEST).is_file():
+        return source.resolve()
+    export_model(source.resolve(), folder / "candidate")
+    return folder / "candidate"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures; 1 if the run is not there yet, 2 if it cannot be asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -75,10 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            model = options.model.resolve()
-            if not (model / MANIFEST).is_file():
-                export_model(model, Path(folder) / "candidate")
-                model = Path(folder) / "candidate"
+            model = as_model(options.model, Path(folder))
             right, by_komi = value_signs(model)
             print("sign of the value right, by komi: " + ", ".join(f"{k:g} {s:.0%}" for k, s in by_komi.items()))
             opened, won = play_black(model, options)

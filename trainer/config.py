@@ -22,6 +22,7 @@ from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.search.config import SearchConfig
 from trainer.network import NetworkConfig
 from trainer.ranges import Count, Positive, Scale, Share, Weight
+from trainer.stages import StageConfig, check_stages, with_stages
 
 PRESETS = Path(__file__).parent / "presets"
 GO_ID = "tengen/Go-v0"
@@ -32,7 +33,7 @@ KOMI_STEP = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardConfig:
-    """A smaller board that is learned besides; Go only. Its share of the positions changes evenly with the run."""
+    """A smaller board that is learned besides; Go only."""
 
     size: Annotated[int, Meta(ge=MIN_SIZE, le=MAX_SIZE)]
     """Board size."""
@@ -40,16 +41,6 @@ class BoardConfig:
     """See `EnvConfig.komi_low`."""
     komi_high: float
     """See `EnvConfig.komi_low`."""
-    first_share: Share = 0.3
-    """Share of the positions at the start of the run."""
-    last_share: Share = 0.1
-    """Share of the positions from `until` on."""
-    until: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
-    """The part of the run, by optimiser steps, after which the share stays as it is."""
-
-    def share(self, progress: float) -> float:
-        """Share of the positions at `progress` of the run, in [0, 1]."""
-        return self.first_share + (self.last_share - self.first_share) * min(1.0, progress / self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +56,9 @@ class EnvConfig:
     komi_high: float = 7.0
     """See `komi_low`."""
     smaller: tuple[BoardConfig, ...] = ()
-    """Go: boards that are learned besides; what they leave of the positions is played on boards of `size`."""
+    """Go: boards that are learned besides."""
+    stages: tuple[StageConfig, ...] = ()
+    """Go: how many positions are played on which board, one stage after another; none: all on the board of `size`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +184,9 @@ class LoopConfig:
     checkpoint_minutes: Weight = 5.0
     """Wall minutes between checkpoints."""
     rate_every: Count = 50
-    """Iterations between paired matches of the network against the one of the last such match, two-player games only; 0
-    for none."""
+    """Iterations between paired matches of the network, on the largest board of its stage, two-player games only; 0 for
+    none. The opponent is the network that began the stage where that has a gate, and the one of the last such match
+    where it has none."""
     rating_pairs: Positive = 64
     """Pairs of games of such a match."""
     seed: Count = 1
@@ -229,12 +223,15 @@ class TrainConfig:
             if self.is_go and max(-low, high) > 2 * board.size**2:
                 raise InvalidConfig(f"komi from {low} to {high} is beyond twice the area of the board")
         sizes = [board.size for board in self.env.smaller]
-        if sizes and not self.is_go:
-            raise InvalidConfig("env.smaller is for Go")
+        if (sizes or self.env.stages) and not self.is_go:
+            raise InvalidConfig("env.smaller and env.stages are for Go")
         if len({*sizes, self.env.size}) <= len(sizes) or max(sizes, default=0) > self.env.size:
             raise InvalidConfig(f"env.smaller has sizes {sizes}: expected different ones below {self.env.size}")
-        if any(sum(board.share(at) for board in self.env.smaller) > 1 for at in _turns(self.env.smaller)):
-            raise InvalidConfig("the shares of env.smaller add up to more than 1")
+        if sizes and not self.env.stages:
+            raise InvalidConfig("env.smaller needs env.stages: which share of the positions is played on which board?")
+        check_stages(self.stages, [self.env.size, *sizes])
+        if not (self.search.two_player and self.loop.rate_every) and any(stage.gate for stage in self.stages):
+            raise InvalidConfig("env.stages: a gate needs a game of two players, and loop.rate_every above 0")
         if self.replay.holdout_every == 1:
             raise InvalidConfig("replay.holdout_every = 1 would keep every game from being learned")
         if self.is_go:
@@ -273,23 +270,17 @@ class TrainConfig:
     @property
     def boards(self) -> tuple[TrainConfig, ...]:
         """A configuration of one board each, that of `env.size` first."""
-        alone = dataclasses.replace(self.env, smaller=())
+        alone = dataclasses.replace(self.env, smaller=(), stages=())
         envs = [alone]
         for board in self.env.smaller:
             komi = {"komi_low": board.komi_low, "komi_high": board.komi_high}
             envs.append(dataclasses.replace(alone, size=board.size, **komi))
         return tuple(dataclasses.replace(self, env=env) for env in envs)
 
-    def plies(self, progress: float) -> tuple[int, ...]:
-        """Positions of a round on each of `boards`, at `progress` of the run, in [0, 1]."""
-        total = self.loop.plies_per_iteration
-        smaller = [round(total * board.share(progress)) for board in self.env.smaller]
-        return (max(0, total - sum(smaller)), *smaller)
-
-
-def _turns(boards: tuple[BoardConfig, ...]) -> list[float]:
-    """The points of a run between which shares change evenly."""
-    return [0.0, 1.0, *(board.until for board in boards)]
+    @property
+    def stages(self) -> tuple[StageConfig, ...]:
+        """The stages of the run, one at least."""
+        return self.env.stages or (StageConfig(shares={self.env.size: 1.0}),)
 
 
 def load_config(preset: str | Path, overrides: list[str] | None = None) -> TrainConfig:
@@ -311,17 +302,19 @@ def load_config(preset: str | Path, overrides: list[str] | None = None) -> Train
 
 
 def config_from_dict(data: dict[str, Any]) -> TrainConfig:
-    """The inverse of `config_to_dict`; raises `InvalidConfig`."""
+    """The inverse of `config_to_dict`, which may be of an earlier version; raises `InvalidConfig`."""
+    data = with_stages(data)
     _check_keys(data, TrainConfig, prefix="")
     try:
-        return msgspec.convert(data, TrainConfig)
+        return msgspec.convert(data, TrainConfig, str_keys=True)
     except msgspec.ValidationError as error:
         raise InvalidConfig(f"configuration: {error}") from error
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
     """Plain dictionaries, fit for JSON and TOML."""
-    return dataclasses.asdict(config)
+    plain: dict[str, Any] = msgspec.to_builtins(config, str_keys=True)
+    return plain
 
 
 def _apply(data: dict[str, Any], override: str) -> None:

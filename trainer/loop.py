@@ -70,9 +70,12 @@ def train(
         begin = saved_at = time.monotonic()
         saved_iteration = run.iteration
         while run.learner.step_count < config.learner.total_steps:
-            round_begin = time.monotonic()
+            round_begin, stage = time.monotonic(), run.stage
             metrics = run.iterate(reporter.advance)
             reporter.report(run_figures(run) | metrics)
+            if run.stage > stage:
+                won = f", {metrics['win_rate']:.1%} won" if "win_rate" in metrics else ""
+                reporter.note(f"stage {run.stage} of {len(config.stages)} is over{won}")
             reporter.sample(run)
             now = time.monotonic()
             if now - saved_at > 60 * config.loop.checkpoint_minutes:

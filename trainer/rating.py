@@ -1,4 +1,4 @@
-"""How much stronger a network became: paired games against the one that was rated before it.
+"""How much stronger a network became: paired games against an earlier one.
 
 A run's own win rates say nothing of its strength, for both sides learn; these games do. Elo adds up along the chain of
 ratings, and so do its errors. Two-player games only.
@@ -29,8 +29,8 @@ def rate(
 ) -> dict[str, float]:
     """Plays 2 * `pairs` games with the search of `config` and no noise.
 
-    Returns the `elo_gain` of `newer` and the half width `elo_error` of its 95 % interval. Both stay finite: a side that
-    won every game is taken to have lost half a one.
+    Returns the `win_rate` of `newer`, a draw being half a game won, its `elo_gain`, and the half width `elo_error` of
+    the 95 % interval of that. Elo stays finite: a side that won every game is taken to have lost half a one.
     """
     config = dataclasses.replace(
         config,
@@ -41,7 +41,7 @@ def rate(
     shares = play_pairs(config, *evaluators, pairs=pairs, rng=rng)
     share, least = paired_share(list(shares)), 0.5 / (2 * pairs + 1)
     gain, low, high = (to_elo(min(max(s, least), 1 - least)) for s in (share.mean, share.low, share.high))
-    return {"elo_gain": gain, "elo_error": max(high - gain, gain - low)}
+    return {"win_rate": share.mean, "elo_gain": gain, "elo_error": max(high - gain, gain - low)}
 
 
 def play_pairs(

@@ -60,9 +60,12 @@ class Run:
         """Seconds spent so far: wall seconds of play and of learning, which may overlap; processor seconds of all
         processes; wall seconds in all."""
         self.elo = 0.0
-        """Strength over the network at the start of the run, by the ratings along the way."""
+        """Strength of `reference` over the network at the start of the run, by the ratings along the way."""
         self.reference = copy.deepcopy(self.learner.averaged)
-        """The network of the last rating."""
+        """The opponent of the next rating: the network that began the stage where that has a gate, else the one of the
+        last rating."""
+        self.stage = 0
+        """Index of the stage in `TrainConfig.stages`."""
         self.origin: dict[str, dict[str, Any]] = {}
         """Where the "weights" and the "games" that it began with came from, if anywhere; see `_identity`."""
         if saved is not None:
@@ -99,7 +102,7 @@ class Run:
         collected = time.monotonic()
         metrics = self.learn(advance)
         self.iteration += 1
-        metrics |= self._rate()
+        metrics |= self._end_of_round()
         now = time.monotonic()
         self.ledger["selfplay_s"] += chunk.seconds
         self.ledger["learner_s"] += now - collected
@@ -135,11 +138,17 @@ class Run:
 
     def _order(self) -> Order:
         """The next round, as far as the run has come."""
-        progress = min(1.0, self.learner.step_count / self.config.learner.total_steps)
         most = self.config.search.num_simulations
         first = self.config.selfplay.first_simulations or most
-        simulations = round(first + (most - first) * progress)
-        return Order(weights=self._publish_to_actors(), plies=self.config.plies(progress), simulations=simulations)
+        simulations = round(first + (most - first) * self._progress)
+        sizes = [board.env.size for board in self.config.boards]
+        plies = self.config.stages[self.stage].split(self.config.loop.plies_per_iteration, sizes)
+        return Order(weights=self._publish_to_actors(), plies=plies, simulations=simulations)
+
+    @property
+    def _progress(self) -> float:
+        """The part of the run that is over, by optimiser steps, in [0, 1]."""
+        return min(1.0, self.learner.step_count / self.config.learner.total_steps)
 
     def _reanalyze(self) -> None:
         """Searches the share of old positions that a round of new ones asks for."""
@@ -151,17 +160,29 @@ class Run:
             self._reanalyzer = Reanalyzer(self.config, weights, device=self._device)
         self._reanalyzer.refresh(self.replay, weights, positions=round(share * plies), rng=self.learn_rng)
 
+    def _end_of_round(self) -> dict[str, float]:
+        """The rating that is due at this iteration, if any, and the next stage where this one is over; returns figures
+        of the rating."""
+        loop, stage = self.config.loop, self.config.stages[self.stage]
+        is_over = self.stage + 1 < len(self.config.stages) and self._progress >= stage.until
+        is_due = bool(loop.rate_every) and (self.iteration % loop.rate_every == 0 or is_over)
+        figures = self._rate() if is_due and self.config.search.two_player else {}
+        if stage.gate is not None:
+            is_over |= figures.get("win_rate", 0.0) >= stage.gate
+        if figures and (is_over or stage.gate is None):
+            self.elo = figures["elo"]
+            self.reference = copy.deepcopy(self.learner.averaged)
+        self.stage += is_over
+        return figures
+
     def _rate(self) -> dict[str, float]:
-        """The rating that is due at this iteration, if any; the network becomes the next one's reference."""
-        loop = self.config.loop
-        if not (loop.rate_every and self.config.search.two_player) or self.iteration % loop.rate_every:
-            return {}
+        """A match of the network against `reference`, on the largest board of the stage."""
+        loop, size = self.config.loop, self.config.stages[self.stage].largest_size
+        board = next(board for board in self.config.boards if board.env.size == size)
         rng = np.random.default_rng((loop.seed, RATING_STREAM, self.iteration))
         weights = self._publish(), self._publisher.publish(self.reference)
-        figures = rate(self.config, *weights, pairs=loop.rating_pairs, device=self._device, rng=rng)
-        self.elo += figures["elo_gain"]
-        self.reference = copy.deepcopy(self.learner.averaged)
-        return {"elo": self.elo} | figures
+        figures = rate(board, *weights, pairs=loop.rating_pairs, device=self._device, rng=rng)
+        return {"elo": self.elo + figures["elo_gain"]} | figures
 
     def learn(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
         """Takes the optimiser steps that the new positions pay for, at most those of two rounds of self-play; returns
@@ -225,6 +246,7 @@ class Run:
             "actors": [state.rng for state in states],
             "is_ahead": ahead is not None,
             "elo": self.elo,
+            "stage": self.stage,
             "origin": self.origin,
             "learn_rng": self.learn_rng.bit_generator.state,
         }
@@ -248,6 +270,7 @@ class Run:
         self.ledger |= progress["ledger"]
         self.learn_rng.bit_generator.state = progress["learn_rng"]
         self.elo = float(progress.get("elo", 0.0))
+        self.stage = min(int(progress.get("stage", 0)), len(self.config.stages) - 1)
         self.origin = progress.get("origin", {})
         reference = {k.removeprefix("reference."): v for k, v in saved.learner.items() if k.startswith("reference.")}
         self.reference.load_state_dict(reference or saved.averaged_weights)
@@ -303,6 +326,7 @@ def run_figures(run: Run) -> dict[str, float]:
     return {
         "iteration": run.iteration,
         "step": run.learner.step_count,
+        "stage": run.stage + 1,
         "progress": run.learner.step_count / run.config.learner.total_steps,
         "games": run.replay.total_games,
         "positions": run.replay.total_positions,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from engine.errors import InvalidConfig
 from tests.support.go_games import random_games
 from tests.trainer.test_loop import miniature, run_in
 from trainer.checkpoint import CHECKPOINTS, list_checkpoints, load_checkpoint, pack_games, unpack_games
-from trainer.config import TrainConfig, config_from_dict, config_to_dict
+from trainer.config import TrainConfig
 from trainer.learner import Learner
 from trainer.network import make_network
 from trainer.windows import MixedWindowBuilder
@@ -21,23 +20,20 @@ from trainer.windows import MixedWindowBuilder
 pytestmark = pytest.mark.usefixtures("traced_once")
 
 
-def mixed(*more: str, first: float = 0.75, last: float = 0.25) -> TrainConfig:
+SMALLER = "env.smaller=[{size=3, komi_low=-1.0, komi_high=1.0}]"
+
+
+def mixed(*more: str) -> TrainConfig:
     """3x3 besides 4x4."""
-    board = f"{{size=3, komi_low=-1.0, komi_high=1.0, first_share={first}, last_share={last}, until=0.5}}"
-    return miniature("go5", "env.size=4", f"env.smaller=[{board}]", *more)
+    return miniature("go5", "env.size=4", SMALLER, "env.stages=[{shares={4=0.5, 3=0.5}}]", *more)
 
 
-def test_shares_change_evenly_and_then_stay() -> None:
-    config = mixed("loop.plies_per_iteration=1000")
-    assert [config.plies(progress) for progress in (0.0, 0.25, 0.5, 1.0)] == [
-        (250, 750),
-        (500, 500),
-        (750, 250),
-        (750, 250),
-    ]
+def test_boards_are_configurations_of_their_own() -> None:
+    config = mixed()
     assert [board.env.size for board in config.boards] == [4, 3]
+    assert [board.env.komi_low for board in config.boards] == [0.5, -1.0]
     assert [board.num_actions for board in config.boards] == [17, 10]
-    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+    assert [board.boards for board in config.boards] == [(board,) for board in config.boards]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +44,7 @@ def test_shares_change_evenly_and_then_stay() -> None:
         ("[{size=3, komi_low=0, komi_high=1}, {size=3, komi_low=0, komi_high=1}]", "different"),
         ("[{size=3, komi_low=1, komi_high=0}]", "no komi"),
         ("[{size=3, komi_low=0, komi_high=30}]", "twice the area"),
-        ("[{size=3, komi_low=0, komi_high=1, first_share=1.0}, {size=2, komi_low=0, komi_high=1}]", "more than 1"),
+        ("[{size=3, komi_low=0, komi_high=1}]", "env.smaller needs env.stages"),
         ("[{size=3, komi_low=0, komi_high=1, shares=1}]", "env.smaller.shares"),
     ],
 )  # fmt: skip

@@ -49,7 +49,7 @@ MINIATURE = [
     "loop.plies_per_iteration=128",
 ]
 
-TINY_BOARD = ["env.size=3", "env.smaller=[]", "env.komi_low=0.5", "env.komi_high=2.5"]
+TINY_BOARD = ["env.size=3", "env.smaller=[]", "env.stages=[]", "env.komi_low=0.5", "env.komi_high=2.5"]
 
 
 def miniature(preset: str, *more: str) -> TrainConfig:
@@ -82,6 +82,7 @@ def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("go5", ["replay.reanalyze_share=0.5", "selfplay.reground_every=0", "learner.unrolled_share=1"]),
         ("go5", ["selfplay.precision=int8", "selfplay.reground_every=1"]),
         ("tictactoe", ["selfplay.first_simulations=2"]),
+        ("tictactoe", ["search.algorithm=puct", "search.dirichlet_fraction=0.25"]),
     ],
 )
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str, settings: list[str]) -> None:

@@ -155,3 +155,86 @@ def test_score_mean_and_spread_are_compared_with_the_score_and_its_distance(scor
     expected = 0.02 * 2 * (0.5 * score**2 + 0.5 * 0.5 * spread**2) / 10
     found = compute_losses(network.requires_grad_(False), windows, config.learner)["score"]
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+GO_STEPS = 3
+GO_CONFIG = TrainConfig(
+    env=EnvConfig(size=3),
+    network=NetworkConfig(channels=8, head_channels=8, representation_blocks=1, dynamics_blocks=1),
+    learner=LearnerConfig(unroll_steps=GO_STEPS, branch_share=0.5, consistency_weight=0.0),
+)
+
+
+def go_windows() -> Windows:
+    """Of eight games, from the beginning and from where the end is near; half of them leave their game."""
+    games = random_games(8, size=3, seed=0)
+    starts = [0 if i % 2 else len(game) - 2 for i, game in enumerate(games)]
+    builder = WindowBuilder(GO_CONFIG, num_actions=10)
+    windows = builder.build(list(zip(games, starts, strict=True)), np.random.default_rng(1))
+    assert windows.go is not None
+    assert 0 < windows.go.terminal.sum() < windows.go.terminal.numel()
+    assert 0 < windows.value_weight.sum() < windows.value_weight.numel()
+    return windows
+
+
+def says(**heads: torch.Tensor) -> GoNetwork:
+    """A network whose heads give these values, for all states of a batch in turn."""
+    network = make_network(GO_CONFIG.network)
+    assert isinstance(network, GoNetwork)
+    predict = network.predict
+    network.predict = lambda *args, **options: predict(*args, **options)._replace(**heads)  # type: ignore[method-assign]
+    return network.requires_grad_(False)
+
+
+def step_weights(batch: int) -> np.ndarray:
+    """[K + 1, B]: 1 for the first state, 1 / K for each of the others, as a mean over the batch."""
+    return np.repeat([[1.0], *[[1 / GO_STEPS]] * GO_STEPS], batch, axis=1) / batch
+
+
+def log_sigmoid(x: np.ndarray) -> np.ndarray:
+    return -np.log1p(np.exp(-x))
+
+
+def test_ownership_is_a_squared_error_over_points_where_the_outcome_is_known() -> None:
+    windows = go_windows()
+    assert windows.go is not None
+    said = np.random.default_rng(2).uniform(-1, 1, (GO_STEPS + 1, 8, 9))
+    error = (said - windows.go.ownership.numpy()) ** 2
+    expected = 1.5 * (error.mean(-1) * windows.value_weight.numpy().T * step_weights(8)).sum()
+    network = says(ownership=torch.tensor(said, dtype=torch.float32).view(-1, 3, 3))
+    assert float(compute_losses(network, windows, GO_CONFIG.learner)["ownership"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_board_is_a_cross_entropy_over_points() -> None:
+    """Of every state, of those after a branch as well."""
+    windows = go_windows()
+    assert windows.go is not None
+    logits = np.random.default_rng(3).normal(size=(GO_STEPS + 1, 8, 3, 9))
+    probability = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    truth = windows.go.board.numpy().transpose(1, 0, 2)
+    right = np.take_along_axis(probability, truth[:, :, None], axis=2)[:, :, 0]
+    expected = 0.5 * (-np.log(right).mean(-1) * step_weights(8)).sum()
+    network = says(board_logits=torch.tensor(logits, dtype=torch.float32).view(-1, 3, 3, 3))
+    assert float(compute_losses(network, windows, GO_CONFIG.learner)["board"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_legality_is_a_binary_cross_entropy_over_points_until_the_game_is_over() -> None:
+    windows = go_windows()
+    assert windows.go is not None
+    logits = np.random.default_rng(4).normal(size=(GO_STEPS + 1, 8, 9))
+    legal = windows.go.legal.numpy().transpose(1, 0, 2)
+    entropy = -(legal * log_sigmoid(logits) + (1 - legal) * log_sigmoid(-logits)).mean(-1)
+    expected = 0.25 * (entropy * (1 - windows.go.terminal.numpy().T) * step_weights(8)).sum()
+    network = says(legal_logits=torch.tensor(logits, dtype=torch.float32).view(-1, 9))
+    assert float(compute_losses(network, windows, GO_CONFIG.learner)["legal"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_end_is_a_binary_cross_entropy_of_every_state() -> None:
+    windows = go_windows()
+    assert windows.go is not None
+    logits = np.random.default_rng(5).normal(size=(GO_STEPS + 1, 8))
+    terminal = windows.go.terminal.numpy().T
+    entropy = -(terminal * log_sigmoid(logits) + (1 - terminal) * log_sigmoid(-logits))
+    expected = 0.1 * (entropy * step_weights(8)).sum()
+    network = says(terminal_logit=torch.tensor(logits, dtype=torch.float32).flatten())
+    assert float(compute_losses(network, windows, GO_CONFIG.learner)["terminal"]) == pytest.approx(expected, rel=1e-5)

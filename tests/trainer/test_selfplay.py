@@ -240,3 +240,18 @@ def test_surprise_is_the_divergence_over_legal_actions() -> None:
     result = dataclasses.replace(search_result(target), policy_logits=np.array([[0.0, 0.0, 9.0]], np.float32))
     expected = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
     assert surprise(result, legal)[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("fraction", "policies"), [(0.0, 1), (0.25, 16)])
+def test_puct_teaches_shares_of_visits_and_dirichlet_noise_tells_games_apart(fraction: float, policies: int) -> None:
+    """MuZero without Gumbel. All games begin alike, so that only the noise at the root makes their searches differ."""
+    settings = ["search.algorithm=puct", f"search.dirichlet_fraction={fraction}", "search.num_simulations=64"]
+    play = self_play(load_config("tictactoe", [*SMALL, *settings, "selfplay.random_opening_share=0"]))
+    play.play(16)
+    arrays = play._history._arrays
+    shares = np.zeros((16, 9), np.float32)
+    np.add.at(shares, (np.arange(16)[:, None], arrays["policy_actions"][:, 0]), arrays["policy_probabilities"][:, 0])
+    visits = shares * 64
+    assert np.array_equal(visits, visits.round())
+    assert (visits.sum(1) == 64).all()
+    assert len({tuple(row) for row in visits}) == policies
