@@ -83,7 +83,7 @@ class Order:
     weights: Weights
     """The network."""
     plies: tuple[int, ...]
-    """Positions to make at least, on each of `TrainConfig.boards`."""
+    """Positions to make, on each of `TrainConfig.boards`; see `SelfPlay.play`."""
     simulations: int
     """Simulations a move, at most."""
 
@@ -115,6 +115,11 @@ class Actor:
                 load_weights(evaluator, order.weights)
                 ended += selfplay.play(plies, simulations=order.simulations)
         return ended
+
+    @property
+    def positions(self) -> int:
+        """Positions made since it was built, on all boards."""
+        return sum(selfplay.positions for *_, selfplay in self._boards)
 
     def state(self) -> ActorState:
         """Everything that changes as it plays."""
