@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.go.batch import GoBatch
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from engine.search.batch_search import BatchResult, BatchSearch
 from engine.search.roots import RootBatch
 from trainer.config import TrainConfig
@@ -16,7 +16,7 @@ from trainer.grounded import GroundedBatch
 class GameSearch:
     """Searches `num_games` games in step with `config.search`."""
 
-    def __init__(self, config: TrainConfig, evaluator: Evaluator, *, num_games: int, num_actions: int) -> None:
+    def __init__(self, config: TrainConfig, evaluator: PositionEvaluator, *, num_games: int, num_actions: int) -> None:
         """`evaluator` is of `make_evaluator`, for as many games."""
         self._grounded: GroundedBatch | None = None
         if config.selfplay.reground_every:

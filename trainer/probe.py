@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.model.contract import Evaluator, RecurrentOutput, RootOutput
+from engine.model.contract import PositionEvaluator, RecurrentOutput, RootOutput
 from trainer.actor import Publisher, Weights, make_evaluator
 from trainer.config import TrainConfig
 from trainer.learner import Learner
@@ -110,23 +112,30 @@ def _some_games(config: TrainConfig, *, device: str) -> list[GameRecord]:
 
 
 class _Timed:
-    """An `Evaluator` that adds up how long it works."""
+    """An evaluator that adds up how long it works."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: PositionEvaluator) -> None:
         self._evaluator = evaluator
         self.num_slots = evaluator.num_slots
         self.seconds = 0.0
 
     def initial(self, *arguments: Any) -> RootOutput:
         """See `Evaluator`."""
-        begin = time.monotonic()
-        output = self._evaluator.initial(*arguments)
-        self.seconds += time.monotonic() - begin
-        return output
+        with self._timed():
+            return self._evaluator.initial(*arguments)
+
+    def look(self, *arguments: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `PositionEvaluator`."""
+        with self._timed():
+            return self._evaluator.look(*arguments)
 
     def recurrent(self, *arguments: Any) -> RecurrentOutput:
         """See `Evaluator`."""
+        with self._timed():
+            return self._evaluator.recurrent(*arguments)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
         begin = time.monotonic()
-        output = self._evaluator.recurrent(*arguments)
+        yield
         self.seconds += time.monotonic() - begin
-        return output

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
 from engine.go.batch import GoBatch
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from engine.search.batch_search import BatchResult
 from engine.search.roots import RootBatch
 from engine.search.tree import NO_PASS
@@ -64,7 +64,7 @@ class SelfPlay:
     """Games in progress; `play` advances them all and hands out those that end."""
 
     def __init__(
-        self, config: TrainConfig, env: TrainerVectorEnv, evaluator: Evaluator, rng: np.random.Generator
+        self, config: TrainConfig, env: TrainerVectorEnv, evaluator: PositionEvaluator, rng: np.random.Generator
     ) -> None:
         self._config = config
         self._env = env

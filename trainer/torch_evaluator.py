@@ -1,12 +1,14 @@
 """`TorchEvaluator`: a network in torch behind the engine's `Evaluator` contract, hidden states on its device.
 
-Self-play and evaluation use it on an accelerator; on a CPU ONNX Runtime is faster. Each call makes one transfer to the
-device and one back. Knows nothing of the learner.
+Self-play and evaluation use it on an accelerator; on a CPU ONNX Runtime is faster. A look at real positions is one
+transfer to the device, one launch and one transfer back; so is a step of imagination, but for the launch. Knows nothing
+of the learner.
 """
 
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -19,7 +21,8 @@ from torch.nn import functional as F
 
 from engine.errors import EvaluationError, InvalidInput
 from engine.model.contract import RecurrentOutput, RootOutput
-from trainer.network import ACTION_PLANES, GoNetwork, Network
+from trainer.network import ACTION_PLANES, GoNetwork, Network, NetworkOutput
+from trainer.recorded_work import RecordedWork, padded
 
 
 class TorchEvaluator:
@@ -36,8 +39,13 @@ class TorchEvaluator:
         self._precision = precision
         self._device = torch.device(device)
         self._network = copy.deepcopy(network).to(self._device).eval().requires_grad_(False)
+        if self._device.type == "cuda":
+            self._network.to(memory_format=torch.channels_last)
         self._is_go = isinstance(network, GoNetwork)
         self._pool: Tensor | None = None
+        self._judges: dict[tuple[int, ...], RecordedWork] = {}
+        self._turn = threading.Lock()
+        self._spare: dict[tuple[int, ...], list[Tensor]] = {}
 
     def load(self, state_dict: Mapping[str, Tensor]) -> None:
         """Takes new weights of the same shape; hidden states in the slots are still the old network's."""
@@ -51,10 +59,8 @@ class TorchEvaluator:
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`. Raises `InvalidInput` for a board size other than the first call's."""
         batch = torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)).to(self._device)
-        with self._coarse():
-            hidden = self._network.represent(batch)
-        output = self._network.predict(hidden.float(), auxiliary=self._is_go)
-        self._store(slots, output.hidden)
+        output = self._see(batch, auxiliary=self._is_go)
+        self._store(torch.from_numpy(slots.astype(np.int64)).to(self._device), output.hidden)
         value = self._network.config.value.decode(output.value_logits)
         columns = [output.policy_logits, value[:, None]]
         if output.ownership is None or output.score is None:
@@ -72,6 +78,46 @@ class TorchEvaluator:
         )
 
     @torch.inference_mode()
+    def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `PositionEvaluator.look`. Threads take turns on the device, not in preparing what they send there."""
+        rows = len(observations)
+        shape = (padded(rows), *observations.shape[1:])
+        host = self._take(shape)
+        try:
+            # In the precision of the network, which would round it so anyway.
+            host[:rows].copy_(torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)))
+            with self._turn:
+                if shape not in self._judges:
+                    self._judges[shape] = RecordedWork(self._judge, shape, dtype=self._precision, device=self._device)
+                packed = self._judges[shape](host[:rows]).cpu().numpy()
+        finally:
+            self._spare[shape].append(host)
+        if not np.isfinite(packed).all():
+            raise EvaluationError("the network returned NaN or infinity")
+        return np.array(packed[:, :-1]), np.array(packed[:, -1])
+
+    def _take(self, shape: tuple[int, ...]) -> Tensor:
+        """Memory [*shape] of the host that no other thread has; on CUDA page-locked, for transfers at full speed."""
+        spare = self._spare.setdefault(shape, [])
+        try:
+            return spare.pop()
+        except IndexError:
+            return torch.zeros(shape, dtype=self._precision, pin_memory=self._device.type == "cuda")
+
+    def _judge(self, batch: Tensor) -> Tensor:
+        """[B, A + 1] float32 policy logits and value of observations [B, ...]."""
+        output = self._see(batch, auxiliary=False)
+        return torch.cat([output.policy_logits, self._network.config.value.decode(output.value_logits)[:, None]], 1)
+
+    def _see(self, batch: Tensor, *, auxiliary: bool) -> NetworkOutput:
+        """The network's output for observations [B, ...]."""
+        if self._device.type == "cuda" and self._is_go:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        with self._coarse():
+            hidden = self._network.represent(batch)
+        return self._network.predict(hidden.float(), auxiliary=auxiliary)
+
+    @torch.inference_mode()
     def recurrent(
         self,
         parent_slots: NDArray[np.int32],
@@ -83,16 +129,17 @@ class TorchEvaluator:
         if self._pool is None:
             raise InvalidInput("recurrent before any initial: there is no hidden state yet")
         config = self._network.config
-        indices = torch.from_numpy(np.stack([parent_slots, actions, to_play]).astype(np.int64)).to(self._device)
-        hidden = self._pool[indices[0]]
+        sent = np.stack([parent_slots, actions, to_play, child_slots]).astype(np.int64)
+        parents, moves, movers, children = torch.from_numpy(sent).to(self._device)
+        hidden = self._pool[parents]
         if self._is_go:
-            planes = encode_actions(indices[1], indices[2], size=hidden.shape[-1])
+            planes = encode_actions(moves, movers, size=hidden.shape[-1])
         else:
-            planes = F.one_hot(indices[1], config.num_actions).float()
+            planes = F.one_hot(moves, config.num_actions).float()
         with self._coarse():
             imagined = self._network.imagine(hidden, planes)
         output = self._network.predict(imagined.float())
-        self._store(child_slots, output.hidden)
+        self._store(children, output.hidden)
         columns = [output.policy_logits, config.value.decode(output.value_logits)[:, None]]
         if config.reward is None:
             policy, values = self._fetch(output.hidden, columns)
@@ -108,13 +155,13 @@ class TorchEvaluator:
             return nullcontext()
         return torch.autocast(self._device.type, self._precision)
 
-    def _store(self, slots: NDArray[np.int32], hidden: Tensor) -> None:
+    def _store(self, slots: Tensor, hidden: Tensor) -> None:
         if self._pool is None:
             shape = (self.num_slots, *hidden.shape[1:])
             self._pool = torch.zeros(shape, device=self._device, dtype=self._precision)
         if self._pool.shape[1:] != hidden.shape[1:]:
             raise InvalidInput(f"hidden state {list(hidden.shape[1:])}, the pool has {list(self._pool.shape[1:])}")
-        self._pool[torch.from_numpy(slots.astype(np.int64)).to(self._device)] = hidden.to(self._precision)
+        self._pool[slots] = hidden.to(self._precision)
 
     @staticmethod
     def _fetch(hidden: Tensor, columns: list[Tensor]) -> list[NDArray[Any]]:
