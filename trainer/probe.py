@@ -7,6 +7,7 @@ and the learner; changes nothing of a run but `selfplay.num_games`.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,12 +113,14 @@ def _some_games(config: TrainConfig, *, device: str) -> list[GameRecord]:
 
 
 class _Timed:
-    """An evaluator that adds up how long it works."""
+    """An evaluator that adds up how long it works, for one thread or for several at once."""
 
     def __init__(self, evaluator: PositionEvaluator) -> None:
         self._evaluator = evaluator
         self.num_slots = evaluator.num_slots
         self.seconds = 0.0
+        self._lock = threading.Lock()
+        self._calls, self._since = 0, 0.0
 
     def initial(self, *arguments: Any) -> RootOutput:
         """See `Evaluator`."""
@@ -136,6 +139,18 @@ class _Timed:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        begin = time.monotonic()
-        yield
-        self.seconds += time.monotonic() - begin
+        with self._lock:
+            self._count(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count(-1)
+
+    def _count(self, change: int) -> None:
+        """Notes that so many more calls are under way."""
+        now = time.monotonic()
+        if self._calls:
+            self.seconds += now - self._since
+        self._since = now
+        self._calls += change
