@@ -11,6 +11,7 @@ import copy
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class TorchEvaluator:
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`. Raises `InvalidInput` for a board size other than the first call's."""
         batch = torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)).to(self._device)
-        output = self._see(batch, auxiliary=self._is_go)
+        output = _see(self._network, batch, self._precision, auxiliary=self._is_go)
         self._store(torch.from_numpy(slots.astype(np.int64)).to(self._device), output.hidden)
         value = self._network.config.value.decode(output.value_logits)
         columns = [output.policy_logits, value[:, None]]
@@ -88,7 +89,8 @@ class TorchEvaluator:
             host[:rows].copy_(torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)))
             with self._turn:
                 if shape not in self._judges:
-                    self._judges[shape] = RecordedWork(self._judge, shape, dtype=self._precision, device=self._device)
+                    work = partial(_judge, self._network, self._precision)
+                    self._judges[shape] = RecordedWork(work, shape, dtype=self._precision, device=self._device)
                 packed = self._judges[shape](host[:rows]).cpu().numpy()
         finally:
             self._spare[shape].append(host)
@@ -103,19 +105,6 @@ class TorchEvaluator:
             return spare.pop()
         except IndexError:
             return torch.zeros(shape, dtype=self._precision, pin_memory=self._device.type == "cuda")
-
-    def _judge(self, batch: Tensor) -> Tensor:
-        """[B, A + 1] float32 policy logits and value of observations [B, ...]."""
-        output = self._see(batch, auxiliary=False)
-        return torch.cat([output.policy_logits, self._network.config.value.decode(output.value_logits)[:, None]], 1)
-
-    def _see(self, batch: Tensor, *, auxiliary: bool) -> NetworkOutput:
-        """The network's output for observations [B, ...]."""
-        if self._device.type == "cuda" and self._is_go:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        with self._coarse():
-            hidden = self._network.represent(batch)
-        return self._network.predict(hidden.float(), auxiliary=auxiliary)
 
     @torch.inference_mode()
     def recurrent(
@@ -136,7 +125,7 @@ class TorchEvaluator:
             planes = encode_actions(moves, movers, size=hidden.shape[-1])
         else:
             planes = F.one_hot(moves, config.num_actions).float()
-        with self._coarse():
+        with _coarse(self._device, self._precision):
             imagined = self._network.imagine(hidden, planes)
         output = self._network.predict(imagined.float())
         self._store(children, output.hidden)
@@ -148,12 +137,6 @@ class TorchEvaluator:
         reward = config.reward.decode(logits)
         policy, values, rewards = self._fetch(output.hidden, [*columns, reward[:, None]])
         return RecurrentOutput(policy_logits=policy, value=values[:, 0], reward=rewards[:, 0])
-
-    def _coarse(self) -> AbstractContextManager[object]:
-        """What is computed inside is computed in the evaluator's precision."""
-        if self._precision == torch.float32:
-            return nullcontext()
-        return torch.autocast(self._device.type, self._precision)
 
     def _store(self, slots: Tensor, hidden: Tensor) -> None:
         if self._pool is None:
@@ -173,6 +156,26 @@ class TorchEvaluator:
             raise EvaluationError("the network returned NaN or infinity")
         ends = np.cumsum([column.shape[1] for column in columns])
         return [np.ascontiguousarray(part) for part in np.split(packed[:, :-1], ends[:-1], axis=1)]
+
+
+def _coarse(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    """What is computed inside on `device` is computed in `precision`."""
+    return nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)
+
+
+def _see(network: Network, batch: Tensor, precision: torch.dtype, *, auxiliary: bool) -> NetworkOutput:
+    """The network's output for observations [B, ...]; its representation is computed in `precision`."""
+    if batch.is_cuda and batch.dim() == 4:
+        batch = batch.contiguous(memory_format=torch.channels_last)
+    with _coarse(batch.device, precision):
+        hidden = network.represent(batch)
+    return network.predict(hidden.float(), auxiliary=auxiliary)
+
+
+def _judge(network: Network, precision: torch.dtype, batch: Tensor) -> Tensor:
+    """[B, A + 1] float32 policy logits and value of observations [B, ...]."""
+    output = _see(network, batch, precision, auxiliary=False)
+    return torch.cat([output.policy_logits, network.config.value.decode(output.value_logits)[:, None]], 1)
 
 
 def encode_actions(actions: Tensor, to_play: Tensor, *, size: int) -> Tensor:
