@@ -33,7 +33,7 @@ from torch import Tensor
 
 from engine.elo import paired_share, to_elo
 from engine.go.features import seen_by
-from engine.model.contract import Evaluator, RootOutput
+from engine.model.contract import PositionEvaluator, RootOutput
 from trainer.actor import Publisher, make_evaluator
 from trainer.config import TrainConfig, config_to_dict, load_config
 from trainer.loop import train
@@ -92,13 +92,17 @@ class Learned:
 class SeenBy:
     """An evaluator for every plane around one of a network that sees a few."""
 
-    def __init__(self, evaluator: Evaluator, config: TrainConfig) -> None:
+    def __init__(self, evaluator: PositionEvaluator, config: TrainConfig) -> None:
         self.num_slots, self.recurrent = evaluator.num_slots, evaluator.recurrent
         self._evaluator, self._variant = evaluator, config.variant
 
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`."""
         return self._evaluator.initial(np.ascontiguousarray(seen_by(self._variant, observations)), slots)
+
+    def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `PositionEvaluator.look`."""
+        return self._evaluator.look(np.ascontiguousarray(seen_by(self._variant, observations)))
 
 
 def imagine_without_skip(self: GoNetwork, hidden: Tensor, action_planes: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -58,6 +58,7 @@ RECORDS = "choice of moves, records"
 PHASES: tuple[tuple[object, str, str], ...] = (
     (Graph, "run", NETWORK),
     (OnnxEvaluator, "initial", "hidden states in and out"),
+    (OnnxEvaluator, "look", "hidden states in and out"),
     (OnnxEvaluator, "recurrent", "hidden states in and out"),
     (batch_search, "select", "search: kernels"),
     (batch_search, "expand_and_backup", "search: kernels"),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from trainer import onnx_graph
 from trainer.config import TrainConfig
 from trainer.network import Network, make_network
@@ -48,7 +48,7 @@ class Publisher:
         return {name: tensor.detach().float().cpu().numpy() for name, tensor in network.state_dict().items()}
 
 
-def make_evaluator(weights: Weights, config: TrainConfig, *, device: str) -> Evaluator:
+def make_evaluator(weights: Weights, config: TrainConfig, *, device: str) -> PositionEvaluator:
     """An evaluator for self-play of `config`: slots for every tree's root and simulations."""
     slots = config.selfplay.num_games * (config.search.num_simulations + 1)
     if isinstance(weights, ModelBytes):
@@ -68,7 +68,7 @@ def make_evaluator(weights: Weights, config: TrainConfig, *, device: str) -> Eva
     return evaluator
 
 
-def load_weights(evaluator: Evaluator, weights: Weights) -> None:
+def load_weights(evaluator: PositionEvaluator, weights: Weights) -> None:
     """Replaces the weights of an evaluator of `make_evaluator`; it stays the same object."""
     if isinstance(weights, ModelBytes):
         evaluator.load_bytes(*weights)  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ class Order:
     weights: Weights
     """The network."""
     plies: tuple[int, ...]
-    """Positions to make at least, on each of `TrainConfig.boards`."""
+    """Positions to make, on each of `TrainConfig.boards`; see `SelfPlay.play`."""
     simulations: int
     """Simulations a move, at most."""
 
@@ -95,7 +95,7 @@ class Actor:
         """Raises `InvalidConfig` where the network or the search of `config` do not fit its environment."""
         self._rng = np.random.default_rng()
         self._rng.bit_generator.state = state.rng
-        self._boards: list[tuple[str, Evaluator, SelfPlay]] = []
+        self._boards: list[tuple[str, PositionEvaluator, SelfPlay]] = []
         for board in config.boards:
             evaluator = make_evaluator(weights, board, device=device)
             selfplay = SelfPlay(board, make_env(board, num_envs=board.selfplay.num_games), evaluator, self._rng)
@@ -115,6 +115,11 @@ class Actor:
                 load_weights(evaluator, order.weights)
                 ended += selfplay.play(plies, simulations=order.simulations)
         return ended
+
+    @property
+    def positions(self) -> int:
+        """Positions made since it was built, on all boards."""
+        return sum(selfplay.positions for *_, selfplay in self._boards)
 
     def state(self) -> ActorState:
         """Everything that changes as it plays."""

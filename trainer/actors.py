@@ -35,6 +35,8 @@ class Chunk:
 
     games: list[GameRecord]
     """The games that ended."""
+    positions: int = 0
+    """Positions made, by all actors."""
     seconds: float = 0.0
     """Wall seconds of play, the slowest actor's."""
     core_s: float = 0.0
@@ -102,10 +104,10 @@ class LocalActors:
     def collect(self) -> Chunk:
         """See `Actors`."""
         assert self._order is not None
-        start = time.monotonic()
+        start, before = time.monotonic(), self._actor.positions
         games = self._actor.play(self._order)
         self._order = None
-        return Chunk(games=games, seconds=time.monotonic() - start)
+        return Chunk(games=games, positions=self._actor.positions - before, seconds=time.monotonic() - start)
 
     def state(self) -> tuple[list[ActorState], Chunk | None]:
         """See `Actors`."""
@@ -160,6 +162,7 @@ class ProcessActors:
         self._is_playing = False
         return Chunk(
             games=[game for part in parts for game in part.games],
+            positions=sum(part.positions for part in parts),
             seconds=max(part.seconds for part in parts),
             core_s=sum(part.core_s for part in parts),
         )
@@ -219,9 +222,16 @@ def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: Actor
             if request is None:
                 pipe.send(actor.state())
                 continue
-            wall, core = time.monotonic(), time.process_time()
+            wall, core, before = time.monotonic(), time.process_time(), actor.positions
             games = actor.play(request)
-            pipe.send(Chunk(games=games, seconds=time.monotonic() - wall, core_s=time.process_time() - core))
+            pipe.send(
+                Chunk(
+                    games=games,
+                    positions=actor.positions - before,
+                    seconds=time.monotonic() - wall,
+                    core_s=time.process_time() - core,
+                )
+            )
     except (EOFError, OSError):  # the learner has gone
         return
     except TengenError as error:

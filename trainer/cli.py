@@ -6,16 +6,19 @@ import argparse
 import os
 import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from trainer.config import PRESETS, TrainConfig, load_config
 from trainer.loop import Origin, train
-from trainer.probe import probe
+from trainer.probe import Note, probe
 from trainer.progress import Reporter
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+PROBE_S = 60.0
+"""Of measurement before a run on a GPU."""
 
 
 def parse_duration(text: str) -> float:
@@ -66,7 +69,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
     )
     parser.add_argument(
-        "--probe", type=parse_duration, metavar="60s", help="measure for so long first, and choose the games in step"
+        "--probe",
+        type=parse_duration,
+        metavar="60s",
+        help="measure for so long first, and choose the games in step (cuda: 60s, unless selfplay.num_games is set)",
     )
     parser.add_argument("--device", type=parse_device, default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument(
@@ -83,8 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = _StopSignal()
     title = f"{config.name} ({describe(config)})"
     with Reporter(out, title=config.name, sample_every=config.loop.sample_sgf_every) as reporter:
-        if arguments.probe is not None:
-            config = probe(config, device=arguments.device, budget_s=arguments.probe, note=reporter.note)
         reporter.note(f"training {title}; figures go to {out}/training.jsonl, checkpoints to {out}/checkpoints")
         train(
             config,
@@ -93,10 +97,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             resume=arguments.resume,
             origin=Origin(start=arguments.start, weights=arguments.weights, games=arguments.games),
             device=arguments.device,
+            probe=make_probe(arguments, note=reporter.note),
             time_limit_s=arguments.time_limit,
             should_stop=stop,
         )
     return 0
+
+
+def make_probe(arguments: argparse.Namespace, *, note: Note) -> partial[TrainConfig] | None:
+    """The measurement before a run, if there is to be one."""
+    is_set = any(override.partition("=")[0].strip() == "selfplay.num_games" for override in arguments.set)
+    budget_s = arguments.probe
+    if budget_s is None and torch.device(arguments.device).type == "cuda" and not is_set:
+        budget_s = PROBE_S
+    if budget_s is None:
+        return None
+    return partial(probe, device=arguments.device, budget_s=budget_s, note=note)
 
 
 def describe(config: TrainConfig) -> str:

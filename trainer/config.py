@@ -67,6 +67,9 @@ class SelfPlayConfig:
 
     num_games: Positive = 256
     """Games played in step, by each actor."""
+    search_threads: Positive = 1
+    """Threads of each actor that search, a part of the games each, so that the network need not wait for the trees: for
+    accelerators. Where positions are imagined (`reground_every` is not 1) or the search is "puct", there is one."""
     sampled_plies: Weight = 0.05
     """Moves are drawn from the search's policy over this many plies; for Go, over this share of the area."""
     random_opening_share: Share = 0.25

@@ -1,8 +1,8 @@
 """`GroundedBatch`: what `engine.grounded` does for the one tree of a player, for the trees of self-play, in step.
 
 Real boards stand beside the nodes of the trees. Only legal actions are tried, a game that is over has its outcome, and
-every `reground_every`-th ply the representation of the real position takes the place of the imagined state. Knows Go
-and a network; nothing of search or learning.
+every `reground_every`-th ply the representation of the real position takes the place of the imagined state; where that
+is every ply, nothing is imagined and no states are kept. Knows Go and a network; nothing of search or learning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.go.batch import GoBatch
 from engine.go.board_forest import BoardForest
 from engine.go.features import Variant
-from engine.model.contract import ILLEGAL_LOGIT, Evaluator, RecurrentOutput, RootOutput
+from engine.model.contract import ILLEGAL_LOGIT, PositionEvaluator, RecurrentOutput, RootOutput
 
 
 class GroundedBatch:
@@ -21,7 +21,7 @@ class GroundedBatch:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        evaluator: PositionEvaluator,
         *,
         size: int,
         num_trees: int,
@@ -47,7 +47,7 @@ class GroundedBatch:
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`; the slots are those of the roots."""
         self._imagined[slots], self._outcome[slots] = 0, np.nan
-        return self._evaluator.initial(observations, slots)
+        return self._see(observations, slots)
 
     def recurrent(
         self,
@@ -72,7 +72,7 @@ class GroundedBatch:
         seen, imagined = np.flatnonzero(is_due & ~is_over), np.flatnonzero(~is_due & ~is_over)
         if seen.size:
             slots = child_slots[seen]
-            root = self._evaluator.initial(forest.observe(slots, variant=self._variant), slots)
+            root = self._see(forest.observe(slots, variant=self._variant), slots)
             policy_logits[seen], value[seen] = root.policy_logits, root.value
         if imagined.size:
             output = self._evaluator.recurrent(
@@ -82,3 +82,10 @@ class GroundedBatch:
             reward[imagined] = output.reward
         policy_logits[~legal] = ILLEGAL_LOGIT
         return RecurrentOutput(policy_logits=policy_logits, value=value, reward=reward)
+
+    def _see(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
+        """The network's judgement of real positions [B, ...], whose states go into `slots` [B] if any are imagined."""
+        if self._reground_every > 1:
+            return self._evaluator.initial(observations, slots)
+        policy_logits, value = self._evaluator.look(observations)
+        return RootOutput(policy_logits=policy_logits, value=value)

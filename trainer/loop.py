@@ -5,6 +5,7 @@ Only checkpoint times and limits look at a clock.
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import time
 from collections.abc import Callable, Iterator
@@ -49,12 +50,14 @@ def train(
     resume: bool = False,
     origin: Origin | None = None,
     device: str = "cpu",
+    probe: Callable[[TrainConfig], TrainConfig] | None = None,
     time_limit_s: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
 
-    `origin` is for a run that is new in `out`; one that is resumed has its own.
+    `origin` is for a run that is new in `out`; one that is resumed has its own. `probe` chooses the games in step,
+    unless some are in progress already: they go on, as many as they are.
 
     It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
     the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
@@ -65,7 +68,15 @@ def train(
     """
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
-        run = _open_run(config, out / CHECKPOINTS, reporter, resume=resume, origin=origin or Origin(), device=device)
+        run = _open_run(
+            config,
+            out / CHECKPOINTS,
+            reporter,
+            resume=resume,
+            origin=origin or Origin(),
+            device=device,
+            probe=probe,
+        )
         stack.callback(run.close)
         begin = saved_at = time.monotonic()
         saved_iteration = run.iteration
@@ -91,7 +102,14 @@ def train(
 
 
 def _open_run(
-    config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, origin: Origin, device: str
+    config: TrainConfig,
+    checkpoints: Path,
+    reporter: Reporter,
+    *,
+    resume: bool,
+    origin: Origin,
+    device: str,
+    probe: Callable[[TrainConfig], TrainConfig] | None,
 ) -> Run:
     """A new run, or the one in `checkpoints` where it stopped; see `train`."""
     for path in sweep(checkpoints):
@@ -104,6 +122,12 @@ def _open_run(
     is_new = saved is None
     if is_new:
         saved = _load(origin.start)
+    if probe is not None and saved is not None and saved.selfplay:
+        games = saved.config.selfplay.num_games
+        config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, num_games=games))
+        reporter.note(f"nothing is measured: the {games} games in step of the checkpoint go on")
+    elif probe is not None:
+        config = probe(config)
     run = Run(config, device=device, saved=saved)
     if is_new:
         run.adopt(_load(origin.weights), _load(origin.games))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.elo import paired_share, to_elo
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from trainer.actor import Weights, make_evaluator
 from trainer.config import KOMI_STEP, TrainConfig
 from trainer.game_search import GameSearch
@@ -45,7 +45,7 @@ def rate(
 
 
 def play_pairs(
-    config: TrainConfig, first: Evaluator, second: Evaluator, *, pairs: int, rng: np.random.Generator
+    config: TrainConfig, first: PositionEvaluator, second: PositionEvaluator, *, pairs: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Plays `pairs` openings with both colours, all games in step; returns [pairs] the share of each pair's points that
     `first` won."""

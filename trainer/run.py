@@ -108,7 +108,7 @@ class Run:
         self.ledger["learner_s"] += now - collected
         self.ledger["wall_s"] += now - begin
         self.ledger["core_s"] += time.process_time() - core + chunk.core_s
-        rate = {"moves_per_s": self.config.loop.plies_per_iteration / chunk.seconds} if chunk.seconds else {}
+        rate = {"moves_per_s": chunk.positions / chunk.seconds} if chunk.seconds else {}
         lengths, scores = [len(game) for game in chunk.games], [game.score for game in chunk.games]
         return (
             metrics

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
 from engine.go.batch import GoBatch
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from engine.search.batch_search import BatchResult
 from engine.search.roots import RootBatch
 from engine.search.tree import NO_PASS
@@ -64,7 +64,7 @@ class SelfPlay:
     """Games in progress; `play` advances them all and hands out those that end."""
 
     def __init__(
-        self, config: TrainConfig, env: TrainerVectorEnv, evaluator: Evaluator, rng: np.random.Generator
+        self, config: TrainConfig, env: TrainerVectorEnv, evaluator: PositionEvaluator, rng: np.random.Generator
     ) -> None:
         self._config = config
         self._env = env
@@ -79,16 +79,23 @@ class SelfPlay:
         self._decided = np.zeros(self._games, np.int32)
         self._random_plies = np.zeros(self._games, np.int32)
         self._komi = np.zeros(self._games, np.float32)
+        self._owed = 0  # positions asked for and not made yet; negative: made too many
+        self.positions = 0
+        """Positions made since it was built."""
         self._observations, self._infos = self._reset(np.ones(self._games, bool))
 
     def play(self, plies: int, *, simulations: int | None = None) -> list[GameRecord]:
-        """Makes at least `plies` more positions over all games; returns the games that ended, in order.
+        """Makes `plies` more positions over all games; returns the games that ended, in order.
 
+        All games advance together, so that it may make up to a ply of each too many; the next calls make as many less.
         `simulations` a move, at most and by default the configuration's.
         """
         finished: list[GameRecord] = []
-        for _ in range(-(-plies // self._games)):
+        self._owed += plies
+        while self._owed > 0:
             finished += self._step(simulations or self._config.search.num_simulations)
+            self._owed -= self._games
+            self.positions += self._games
         return finished
 
     def _step(self, most: int) -> list[GameRecord]:
@@ -188,6 +195,7 @@ class SelfPlay:
             "decided": self._decided,
             "random_plies": self._random_plies,
             "komi": self._komi,
+            "owed": np.array([self._owed]),
         }
         return (
             {f"env.{k}": v for k, v in env_state.items()}
@@ -202,6 +210,7 @@ class SelfPlay:
         self._history.load_state(_strip(state, "history."))
         own = _strip(state, "selfplay.")
         self._decided, self._random_plies, self._komi = own["decided"], own["random_plies"], own["komi"]
+        self._owed = int(own["owed"][0]) if "owed" in own else 0  # older checkpoints have none
 
 
 class _History:

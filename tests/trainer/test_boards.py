@@ -11,6 +11,8 @@ import torch
 from engine.errors import InvalidConfig
 from tests.support.go_games import random_games
 from tests.trainer.test_loop import miniature, run_in
+from trainer.actor import Actor, Order, Publisher
+from trainer.actors import fresh_states
 from trainer.checkpoint import CHECKPOINTS, list_checkpoints, load_checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.learner import Learner
@@ -86,6 +88,18 @@ def test_a_mixed_step_is_the_mean_over_its_windows() -> None:
         assert found[name] == pytest.approx(0.25 * singles[0][name] + 0.75 * singles[1][name], rel=1e-4)
     assert len(small) == 12
     assert len(large) == 4
+
+
+def test_shares_hold_with_more_games_in_step_than_a_round_has_positions() -> None:
+    """One round asks for 96 positions of the larger board and 32 of the smaller, on 64 games each."""
+    config = mixed("selfplay.num_games=64", first=0.25)
+    weights = Publisher(network := make_network(config.network), device="cpu").publish(network)
+    actor, made = Actor(config, weights, fresh_states(config, entropy=(0,))[0], device="cpu"), []
+    for _ in range(4):
+        actor.play(Order(weights=weights, plies=config.plies(0.0), simulations=1))
+        made.append(actor.positions)
+    assert [selfplay.positions for *_, selfplay in actor._boards] == [384, 128]
+    assert made == [192, 256, 448, 512]
 
 
 def test_a_run_on_two_boards_resumes_bit_for_bit(tmp_path: Path) -> None:

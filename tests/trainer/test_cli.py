@@ -12,7 +12,7 @@ import pytest
 
 import tengen
 from trainer.checkpoint import find_checkpoint, load_checkpoint
-from trainer.cli import describe, parse_device, parse_duration
+from trainer.cli import describe, make_probe, parse_device, parse_duration
 from trainer.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,25 @@ def test_devices_that_are_not_there_are_refused(text: str) -> None:
     assert parse_device("cpu") == "cpu"
     with pytest.raises(argparse.ArgumentTypeError, match="cannot be used here"):
         parse_device(text)
+
+
+@pytest.mark.parametrize(
+    ("device", "asked", "settings", "seconds"),
+    [
+        ("cpu", None, [], None),
+        ("cpu", 5.0, [], 5.0),
+        ("cuda", None, ["loop.seed=2"], 60.0),
+        ("cuda:1", 5.0, [], 5.0),
+        ("cuda", None, ["selfplay.num_games=64"], None),
+        ("cuda", 5.0, ["selfplay.num_games=64"], 5.0),
+    ],
+)
+def test_a_gpu_is_measured_unless_the_games_in_step_are_given(
+    device: str, asked: float | None, settings: list[str], seconds: float | None
+) -> None:
+    arguments = argparse.Namespace(device=device, probe=asked, set=settings)
+    measurement = make_probe(arguments, note=lambda line: None)
+    assert (measurement and measurement.keywords["budget_s"]) == seconds
 
 
 def test_a_configuration_in_a_few_words() -> None:

@@ -22,10 +22,15 @@ class Recorder:
 
     def __init__(self) -> None:
         self.seen = np.full((self.num_slots, 24, SIZE, SIZE), np.nan, np.float32)
+        self.looked: list[NDArray[np.float32]] = []
 
     def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
         self.seen[slots] = observations
         return RootOutput(policy_logits=_logits(observations), value=observations[:, 1].mean((1, 2)))
+
+    def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self.looked.append(observations.copy())
+        return _logits(observations), observations[:, 1].mean((1, 2))
 
     def recurrent(
         self,
@@ -83,15 +88,15 @@ def walk(
 def test_every_node_is_what_the_game_would_be(seed: int) -> None:
     games, recorder = played_games(seed, most=20), Recorder()
     path = walk(grounded(recorder, every=1), games, 10, seed)
-    slots = np.arange(GAMES) * NODES
     for depth, (actions, output) in enumerate(path, 1):
         games.play(np.where(games.finished, -1, actions))
         over = games.finished
-        np.testing.assert_array_equal(recorder.seen[slots + depth][~over], games.observe()[~over])
+        np.testing.assert_array_equal(recorder.looked[depth], games.observe()[~over])
         np.testing.assert_array_equal((output.policy_logits > ILLEGAL_LOGIT)[~over], games.legal_mask()[~over])
         np.testing.assert_array_equal(output.value[over], games.pass_pass_values()[over])
     assert games.finished.any()
     assert not games.finished.all()
+    assert np.isnan(recorder.seen).all()  # where nothing is imagined no states are kept
 
 
 def test_a_game_that_is_over_stays_as_it_is() -> None:

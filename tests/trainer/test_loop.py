@@ -68,6 +68,22 @@ def run_in(folder: Path, config: TrainConfig, iterations: int, *, resume: bool =
         return train(config, folder, reporter=reporter, resume=resume, should_stop=stop_after(iterations))
 
 
+def test_a_probe_chooses_the_games_of_a_new_run_and_not_of_one_with_games_in_progress(tmp_path: Path) -> None:
+    asked = []
+
+    def probe(config: TrainConfig) -> TrainConfig:
+        asked.append(config.selfplay.num_games)
+        return dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, num_games=16))
+
+    config = miniature("go5")
+    for resume in (False, True):
+        with Reporter(tmp_path, title="test") as reporter:
+            run = train(config, tmp_path, reporter=reporter, resume=resume, probe=probe, should_stop=stop_after(1))
+        assert run.config.selfplay.num_games == 16
+    assert asked == [8]
+    assert run.iteration == 2
+
+
 @pytest.fixture(scope="module")
 def go_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one round of 3x3 Go."""

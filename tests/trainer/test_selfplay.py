@@ -71,6 +71,20 @@ def test_go_records_replay_to_their_own_result(go_games: list[GameRecord]) -> No
         assert batch.area_ownership()[0].tolist() == game.ownership.tolist()  # type: ignore[union-attr]
 
 
+def test_positions_are_made_in_whole_plies_and_add_up_to_what_was_asked_for() -> None:
+    play = self_play(load_config("tictactoe", SMALL))
+    made, other = [], self_play(load_config("tictactoe", SMALL))
+    for _ in range(3):
+        play.play(20)  # of 16 games
+        made.append(play.positions)
+    assert made == [32, 48, 64]
+    other.load_state(play.state() or {})
+    other.play(4)
+    assert other.positions == 0
+    other.play(1)
+    assert other.positions == 16
+
+
 def test_go_records_hold_what_the_search_said(go_games: list[GameRecord]) -> None:
     komi = {game.komi for game in go_games}
     assert len(komi) > 4

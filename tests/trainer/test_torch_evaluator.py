@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,54 @@ def test_same_results_as_onnx_over_a_walk(config: NetworkConfig) -> None:
             assert getattr(other, name).dtype == np.float32
 
 
+def some_positions(config: NetworkConfig, count: int) -> np.ndarray:
+    """Different ones."""
+    if config.kind == "vector":
+        return np.random.default_rng(0).random((count, config.observation_size), dtype=np.float32)
+    games, rng = GoBatch(num_games=count, size=SIZE), np.random.default_rng(0)
+    for _ in range(4):
+        games.play((rng.random((count, SIZE * SIZE + 1)) * games.legal_mask()).argmax(1).astype(np.int32))
+    return games.observe()
+
+
+@pytest.mark.parametrize("config", [GO, CARTPOLE], ids=["go", "cartpole"])
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-3)])
+def test_a_look_says_what_the_first_inference_says(
+    config: NetworkConfig, precision: torch.dtype, tolerance: float
+) -> None:
+    """Whatever stood in the padding before, and whatever the number of rows."""
+    torch.manual_seed(0)
+    evaluator = TorchEvaluator(make_network(config), num_slots=70, precision=precision)
+    positions = some_positions(config, 70)
+    root = evaluator.initial(positions, np.arange(70, dtype=np.int32))
+    assert np.ptp(root.value) > 5 * tolerance
+    for rows in (slice(0, 70), slice(3, 4), slice(5, 69), slice(1, 70), slice(60, 70)):
+        policy_logits, value = evaluator.look(positions[rows])
+        assert policy_logits.dtype == value.dtype == np.float32
+        np.testing.assert_allclose(policy_logits, root.policy_logits[rows], atol=tolerance)
+        np.testing.assert_allclose(value, root.value[rows], atol=tolerance)
+
+
+def test_a_look_keeps_no_state_and_its_answer_is_the_caller_s() -> None:
+    evaluator, positions = TorchEvaluator(make_network(GO), num_slots=1), some_positions(GO, 2)
+    first = evaluator.look(positions[:1])
+    kept = [answer[0].copy() for answer in first]
+    evaluator.look(positions[1:])
+    for before, now in zip(kept, first, strict=True):
+        np.testing.assert_array_equal(before, now[0])
+    with pytest.raises(InvalidInput, match="before any initial"):
+        evaluator.recurrent(slots(0), slots(0), np.ones(1, np.int8), slots(0))
+
+
+def test_threads_look_at_once() -> None:
+    evaluator, positions = TorchEvaluator(make_network(GO), num_slots=1), some_positions(GO, 60)
+    wanted, _ = evaluator.look(positions)
+    parts = [slice(i % 50, i % 50 + 10) for i in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        for part, (found, _) in zip(parts, pool.map(lambda part: evaluator.look(positions[part]), parts), strict=True):
+            np.testing.assert_allclose(found, wanted[part], atol=1e-6)
+
+
 def test_action_planes_are_the_engines() -> None:
     actions = np.arange(SIZE * SIZE + 1, dtype=np.int32).repeat(2)
     to_play = np.tile(np.array([1, -1], np.int8), SIZE * SIZE + 1)
@@ -65,12 +115,14 @@ def test_action_planes_are_the_engines() -> None:
 def test_copy_of_the_network_changes_only_by_load() -> None:
     network = make_network(GO)
     evaluator, observations = TorchEvaluator(network, num_slots=1), GoBatch(num_games=1, size=SIZE).observe()
-    before = evaluator.initial(observations, slots(0)).policy_logits
+    before, seen = evaluator.initial(observations, slots(0)).policy_logits, evaluator.look(observations)[0]
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(1.5)
     np.testing.assert_array_equal(evaluator.initial(observations, slots(0)).policy_logits, before)
+    np.testing.assert_array_equal(evaluator.look(observations)[0], seen)
     evaluator.load(network.state_dict())
+    assert not np.array_equal(evaluator.look(observations)[0], seen)
     assert not np.array_equal(evaluator.initial(observations, slots(0)).policy_logits, before)
 
 
@@ -80,6 +132,8 @@ def test_no_number_is_an_error() -> None:
         network.state_dict()["representation_in.weight"][0, 0, 0, 0] = torch.nan
     with pytest.raises(EvaluationError, match="NaN or infinity"):
         TorchEvaluator(network, num_slots=1).initial(GoBatch(num_games=1, size=SIZE).observe(), slots(0))
+    with pytest.raises(EvaluationError, match="NaN or infinity"):
+        TorchEvaluator(network, num_slots=1).look(GoBatch(num_games=1, size=SIZE).observe())
 
 
 def test_recurrent_before_initial_and_another_board_size() -> None:
