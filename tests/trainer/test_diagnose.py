@@ -178,10 +178,11 @@ class TestDrift:
         assert slices["open"].all()
         assert imagined(measure_windows(Oracle(windows), windows), "captures")["states"] == [0, 0, 1, 1]
 
-    def test_ko_slice_is_where_the_rules_ban_a_point(self) -> None:
+    def test_ko_slices_are_where_the_rules_ban_a_point(self) -> None:
         positions = [(game, len(game) - 6) for game in random_games(200, size=SIZE, seed=3)]
         windows = windows_of(positions)
-        found = measure_windows(Oracle(windows), windows).slices["ko"]
+        slices = measure_windows(Oracle(windows), windows).slices
+        found = slices["ko"] | slices["superko"]
         expected = np.zeros_like(found)
         for step in range(STEPS + 1):
             boards = replay_to([(game, min(ply + step, len(game))) for game, ply in positions], SIZE)
@@ -409,7 +410,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SMALL = ["--windows", "40", "--steps", "4", "--simulations", "4", "--trees", "3", "--sizes", "3"]
+SMALL = ["--windows", "40", "--steps", "4", "--simulations", "4", "--trees", "3", "--pairs", "2", "--sizes", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -421,17 +422,23 @@ def certificate(run: Path) -> dict[str, Any]:
 class TestCommand:
     def test_files_of_a_run(self, run: Path, certificate: dict[str, Any]) -> None:
         names = sorted(path.name for path in (run / "diagnosis").iterdir())
-        assert names == ["certificate.json", "drift.png", "komi.png", "trees.png"]
+        assert names == ["certificate.json", *(f"{n}.png" for n in ("conditions", "drift", "komi", "matches", "trees"))]
         assert certificate["model"]["weights_sha256"] == weights_digest(tiny_network())
         assert (certificate["model"]["step"], certificate["seed"], certificate["not_measured"]) == (7, 0, [])
         assert certificate["games"] == {"source": "held out of training", "count": 6, "windows": 40, "size": SIZE}
         assert certificate["command"] == shlex.join(["tengen", "diagnose", run.name, *SMALL])
         assert set(certificate["sizes"]) == {"3"}
+        assert set(certificate["komis"]) == {"-3.5", "4.5"}
+        assert set(certificate["opponents"]) == {"random mover"}
 
     def test_the_same_seed_gives_the_same_figures(self, run: Path, certificate: dict[str, Any], tmp_path: Path) -> None:
         assert diagnose.main([str(run), *SMALL, "--out", str(tmp_path)]) == 0
         again = json.loads((tmp_path / "certificate.json").read_text())
-        assert {**again, "command": None} == {**certificate, "command": None}
+        for one in (again, certificate):
+            assert [match["equal"] for match in one["matches"]] == ["simulations", "time"]
+        timed = {"command": None, "matches": None}  # how long a search takes is no figure of the model
+        assert {**again, **timed} == {**certificate, **timed}
+        assert again["matches"][0] == certificate["matches"][0]
 
     def test_tables(self, certificate: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
         tables = make_tables(certificate)
