@@ -89,7 +89,7 @@ class Diagnosis:
             "unroll_steps": candidate.config.learner.unroll_steps,
             "not_measured": [name for name in LABELS if not has_figures(imagined, name)],
             **board,
-            "boards": {str(s): self._board(s, *self._games(s)) for s in candidate.trained_sizes if s != size},
+            "boards": {str(s): self._board(s, *self._games(s)) for s in self._other_sizes(size)},
             "sizes": {str(s): self._unmet(s, self._short_games(s)) for s in self._sizes()},
             "komis": {f"{komi:g}": self._unmet(size, at_komi(games, komi)) for komi in self._komis(size)},
             "opponents": self._meet_opponents(size),
@@ -132,6 +132,10 @@ class Diagnosis:
         self._note(f"playing {count} games on {size}x{size} with {simulations} simulations a move")
         evaluator = self._candidate.make_evaluator(size, count * (simulations + 1))
         return play_games(config, evaluator, count=count, rng=self._rng)
+
+    def _other_sizes(self, size: int) -> list[int]:
+        """The other boards of the training, the largest first."""
+        return sorted(set(self._candidate.trained_sizes) - {size}, reverse=True)
 
     def _sizes(self) -> tuple[int, ...]:
         if self._settings.sizes is not None:

@@ -45,14 +45,15 @@ def find_slices(windows: Windows, start_value: Floats) -> dict[str, Mask]:
 
 
 def is_snapback(observations: Floats) -> Mask:
-    """[B] whether the last move retook the point where one stone had just been captured, and so took two or more
-    stones, that capturing one among them. `observations` [B, 24, S, S]."""
+    """[B] whether the last move was played on the point where the move before it had captured a single stone.
+
+    All neighbours of that point are the captor's, so that the move must have captured, and the ko rule lets it only
+    where that was more than one stone. `observations` [B, 24, S, S].
+    """
     mover = -_plane(observations, "to_play")
     before_that, before, now = (mover * _stones(observations, plies) for plies in (2, 1, 0))
     lost = (before_that > 0) & (before == 0)
-    retaken = (lost & (now > 0)).any(1) & (lost.sum(1) == 1)
-    taken = (before < 0) & (now == 0)
-    return np.asarray(retaken & (taken.sum(1) >= 2) & (taken & (before_that == 0)).any(1))
+    return np.asarray((lost & (now > 0)).any(1) & (lost.sum(1) == 1))
 
 
 def find_kos(observations: Floats) -> Mask:
