@@ -219,6 +219,7 @@ class TestDrift:
         shape = "X O . . X \n X O O O X \n . X X X . \n . . . . . \n . . . . ."
         thrown_in, taken, snapped = (is_snapback(play_from(shape, *[2, 3, 2][:n])).item() for n in (1, 2, 3))
         assert (thrown_in, taken, snapped) == (False, False, True)
+        assert not is_snapback(play_from(shape, 2, 3, 24)).item()
         send_two = ". X . X \n O O X . \n . O X . \n . O X ."
         assert not is_snapback(play_from(send_two, 0, 2, 0)).item()
         late = play_from("X O . . X \n X O O O X \n . X X X . \n . . . . . \n . . . . .", 2, 3, 24, 23, 2)
