@@ -34,7 +34,8 @@ def play_match(
     evaluators = [make_evaluator(pairs * (n + 1)) for n in simulations]
     rng = np.random.default_rng(seed)
     shares = play_pairs(sides[0], *evaluators, pairs=pairs, rng=rng, second_config=sides[1])
-    return {"simulations": list(simulations), "games": 2 * pairs, **elo_gain(shares)}
+    elo = {name: round(value, 1) for name, value in elo_gain(shares).items()}
+    return {"simulations": list(simulations), "games": 2 * pairs, **elo}
 
 
 def equal_time(

@@ -96,10 +96,10 @@ def _value_errors(evaluator: Evaluator, tree: Tree, replay: Replay) -> NDArray[n
     used = np.arange(tree.parent.shape[1]) < tree.num_nodes[:, None]
     finished = replay.boards.finished.reshape(used.shape)
     compared = used & replay.legal & ~replay.over & ~finished & (tree.status == EXPANDED)
-    observations = replay.boards.observe()[compared.ravel()]
-    fresh = np.zeros(len(observations), np.float32)
+    rows = np.flatnonzero(compared)
+    fresh = np.zeros(len(rows), np.float32)
     for begin in range(0, len(fresh), LOOKS_AT_ONCE):
-        part = observations[begin : begin + LOOKS_AT_ONCE]
+        part = replay.boards.take(rows[begin : begin + LOOKS_AT_ONCE]).observe()
         slots = np.arange(len(part), dtype=np.int32)  # the search is over, its hidden states may go
         fresh[begin : begin + len(part)] = evaluator.initial(part, slots).value
     errors = np.full(used.shape, np.nan, np.float32)
