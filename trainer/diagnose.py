@@ -233,7 +233,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=_count, default=defaults.steps, help="imagined moves (default: %(default)s)")
     parser.add_argument("--windows", type=_count, default=defaults.windows, help="positions (default: %(default)s)")
     parser.add_argument("--games", type=_count, default=defaults.games, help="newest held-out games, or games to play")
-    parser.add_argument("--sizes", type=_numbers, metavar="7,9", help="board sizes never trained; none: ''")
+    parser.add_argument(
+        "--sizes", type=_numbers, metavar="7,9", help="board sizes never trained; none: '' (default: two, and 19)"
+    )
     parser.add_argument(
         "--simulations", type=_numbers, default=defaults.simulations, metavar="16,64", help="trees to audit; none: ''"
     )
@@ -246,7 +248,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="another model to play, for unfamiliar positions",
     )
     parser.add_argument(
-        "--pairs", type=_count_or_none, default=defaults.pairs, help="of games, imagination against real boards; or 0"
+        "--pairs", type=_count_or_none, default=defaults.pairs, help="pairs of games with real boards; none: 0"
     )
     parser.add_argument(
         "--trees", type=_count, default=defaults.trees, help="trees of each kind, at most (default: %(default)s)"
