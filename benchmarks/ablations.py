@@ -28,14 +28,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.elo import paired_share, to_elo
-from engine.go.features import seen_by
-from engine.model.contract import PositionEvaluator, RootOutput
 from trainer.actor import Publisher, make_evaluator
 from trainer.config import TrainConfig, config_to_dict, load_config
+from trainer.diagnosis.subject import SeenBy
 from trainer.loop import train
 from trainer.network import GoNetwork, masked, scale_hidden
 from trainer.onnx_graph import ModelBytes
@@ -89,22 +87,6 @@ class Learned:
     """Of the run."""
 
 
-class SeenBy:
-    """An evaluator for every plane around one of a network that sees a few."""
-
-    def __init__(self, evaluator: PositionEvaluator, config: TrainConfig) -> None:
-        self.num_slots, self.recurrent = evaluator.num_slots, evaluator.recurrent
-        self._evaluator, self._variant = evaluator, config.variant
-
-    def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
-        """See `Evaluator.initial`."""
-        return self._evaluator.initial(np.ascontiguousarray(seen_by(self._variant, observations)), slots)
-
-    def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See `PositionEvaluator.look`."""
-        return self._evaluator.look(np.ascontiguousarray(seen_by(self._variant, observations)))
-
-
 def imagine_without_skip(self: GoNetwork, hidden: Tensor, action_planes: Tensor, mask: Tensor | None = None) -> Tensor:
     """`GoNetwork.imagine`, whose blocks begin with the convolution alone instead of what it changes."""
     x = masked(self.dynamics_hidden(hidden) + self.dynamics_action(action_planes), mask)
@@ -143,7 +125,9 @@ def compare(config: TrainConfig, first: Learned, second: Learned, pairs: int) ->
     for name, reground_every in LOOKS.items():
         selfplay = dataclasses.replace(config.selfplay, num_games=pairs, reground_every=reground_every)
         match = dataclasses.replace(config, selfplay=selfplay)
-        sides = (SeenBy(make_evaluator(side.weights, match, device="cpu"), side.config) for side in (first, second))
+        sides = (
+            SeenBy(make_evaluator(side.weights, match, device="cpu"), side.config.variant) for side in (first, second)
+        )
         rng = np.random.default_rng((first.seed, second.seed))
         found[name] = play_pairs(match, *sides, pairs=pairs, rng=rng).tolist()
     return found

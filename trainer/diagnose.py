@@ -18,14 +18,18 @@ from rich.console import Console
 from engine import __version__
 from engine.errors import InvalidConfig
 from engine.go.rules import MAX_SIZE, MIN_SIZE
+from engine.model.contract import Evaluator
+from trainer.config import TrainConfig
 from trainer.diagnosis.candidate import Candidate, open_candidate, with_size
 from trainer.diagnosis.certificate import CERTIFICATE, write_certificate
 from trainer.diagnosis.drift import Figures, Measurements, measure, summarise
 from trainer.diagnosis.komi_sweep import MARGIN, sweep_komi
+from trainer.diagnosis.match import equal_time, play_match
 from trainer.diagnosis.plots import write_plots
-from trainer.diagnosis.positions import draw_positions, leave_games, play_games
+from trainer.diagnosis.positions import at_komi, draw_positions, leave_games, play_games, play_opponent
 from trainer.diagnosis.tables import LABELS, has_figures, make_tables, print_tables
 from trainer.diagnosis.tree_audit import audit_trees
+from trainer.evaluate import Agent, RandomAgent, SearchAgent
 from trainer.record import GameRecord
 
 
@@ -40,15 +44,20 @@ class DiagnoseSettings:
     games: int = 64
     """The newest so many held-out games, or as many that are played anew where there are none."""
     sizes: tuple[int, ...] | None = None
-    """Board sizes never trained; None: the two odd or even ones above the largest that was."""
-    size_games: int = 16
-    """Games that are played on each of them."""
-    size_simulations: int = 4
+    """Board sizes never trained; None: the two odd or even ones above the largest that was, and 19."""
+    unmet_plies: int = 4096
+    """Games on such a board, or against such an opponent: as many as fit into so many plies if each is as long as it
+    may be, from 2 to 16."""
+    unmet_simulations: int = 2
     """Simulations a move in these."""
-    simulations: tuple[int, ...] = (16, 64, 256)
+    simulations: tuple[int, ...] = (16, 64, 256, 1024)
     """Sizes of the trees that are audited."""
     trees: int = 32
-    """Trees of each size."""
+    """Trees of each size, at most."""
+    tree_nodes: int = 16_384
+    """Nodes of all trees of one size, at most."""
+    pairs: int = 16
+    """Pairs of games between imagination and real boards; 0: none."""
     seed: int = 0
     """Seed of every random choice."""
 
@@ -56,83 +65,150 @@ class DiagnoseSettings:
 class Diagnosis:
     """Measures one candidate, part by part."""
 
-    def __init__(self, candidate: Candidate, settings: DiagnoseSettings, console: Console) -> None:
+    def __init__(
+        self, candidate: Candidate, settings: DiagnoseSettings, console: Console, opponents: Sequence[Candidate] = ()
+    ) -> None:
+        """`opponents`: models that it plays for positions that it would not reach alone, besides a random mover."""
         self._candidate = candidate
         self._settings = settings
         self._console = console
+        self._opponents = opponents
         self._rng = np.random.default_rng(settings.seed)
 
     def run(self) -> dict[str, Any]:
         """Everything, as the content of certificate.json."""
-        candidate, settings, size = self._candidate, self._settings, self._candidate.config.env.size
-        games, source = self._games()
-        self._note(f"imagining {settings.steps} moves from positions of {len(games)} games")
-        positions = draw_positions(games, settings.windows, self._rng)
-        branches = leave_games(positions, steps=settings.steps, size=size, rng=self._rng)
-        on_policy, off_policy = (
-            measure(candidate.subject, p, candidate.config, steps=settings.steps, rng=self._rng)
-            for p in (positions, branches)
-        )
-        env = candidate.config.env
-        sweep = sweep_komi(
-            candidate.subject,
-            size=size,
-            low=max(env.komi_low - MARGIN, -(size**2)),
-            high=min(env.komi_high + MARGIN, size**2),
-        )
+        candidate, size = self._candidate, self._candidate.config.env.size
+        games, source = self._games(size)
+        board = self._board(size, games, source)
+        imagined = board["drift"]["on_policy"]["all"]["imagined"]
         return {
             "model": {"name": candidate.name, **candidate.identity},
             "tengen_version": __version__,
             "created": dt.datetime.now(dt.UTC).date().isoformat(),
-            "seed": settings.seed,
-            "games": {"source": source, "count": len(games), "windows": len(positions), "size": size},
+            "seed": self._settings.seed,
             "unroll_steps": candidate.config.learner.unroll_steps,
-            "drift": {"on_policy": _slices(on_policy), "off_policy": _slices(off_policy)},
-            "not_measured": [name for name in LABELS if not has_figures(summarise(on_policy)["imagined"], name)],
-            "komi": sweep,
-            "sizes": {str(other): self._other_size(other) for other in self._sizes()},
-            "trees": [self._trees(games, simulations) for simulations in settings.simulations],
+            "not_measured": [name for name in LABELS if not has_figures(imagined, name)],
+            **board,
+            "boards": {str(s): self._board(s, *self._games(s)) for s in self._other_sizes(size)},
+            "sizes": {str(s): self._unmet(s, self._short_games(s)) for s in self._sizes()},
+            "komis": {f"{komi:g}": self._unmet(size, at_komi(games, komi)) for komi in self._komis(size)},
+            "opponents": self._meet_opponents(size),
         }
 
-    def _games(self) -> tuple[list[GameRecord], str]:
-        """The games to draw positions from, and where they come from."""
-        if self._candidate.held_out:
-            return self._candidate.held_out[-self._settings.games :], "held out of training"
-        return self._play(self._candidate.config.env.size, self._settings.games, None), "self-play"
+    def _board(self, size: int, games: list[GameRecord], source: str) -> dict[str, Any]:
+        """All that is measured on each board of the training."""
+        candidate, settings, config = self._candidate, self._settings, with_size(self._candidate.config, size)
+        self._note(f"imagining {settings.steps} moves from positions of {len(games)} games on {size}x{size}")
+        positions = draw_positions(games, settings.windows, self._rng)
+        branches = leave_games(positions, steps=settings.steps, size=size, rng=self._rng)
+        on_policy, off_policy = (
+            measure(candidate.subject, p, config, steps=settings.steps, rng=self._rng) for p in (positions, branches)
+        )
+        low, high = self._komi_range(size)
+        return {
+            "games": {"source": source, "count": len(games), "windows": len(positions), "size": size},
+            "drift": {"on_policy": _slices(on_policy), "off_policy": _slices(off_policy)},
+            "komi": sweep_komi(candidate.subject, size=size, low=low, high=high),
+            "trees": [self._trees(games, size, simulations) for simulations in settings.simulations],
+            "matches": self._matches(games, config) if settings.pairs else [],
+        }
 
-    def _play(self, size: int, count: int, num_simulations: int | None) -> list[GameRecord]:
-        config = with_size(self._candidate.config, size, num_simulations=num_simulations)
-        simulations = config.search.num_simulations
+    def _games(self, size: int) -> tuple[list[GameRecord], str]:
+        """The games to draw positions from, and where they come from."""
+        held_out = [game for game in self._candidate.held_out if game.size == size]
+        if held_out:
+            return held_out[-self._settings.games :], "held out of training"
+        return self._play(with_size(self._candidate.config, size), self._settings.games), "self-play"
+
+    def _short_games(self, size: int) -> list[GameRecord]:
+        config = with_size(self._candidate.config, size, num_simulations=self._settings.unmet_simulations)
+        return self._play(config, self._unmet_games(size))
+
+    def _unmet_games(self, size: int) -> int:
+        return min(max(self._settings.unmet_plies // (2 * size * size), 2), 16)
+
+    def _play(self, config: TrainConfig, count: int) -> list[GameRecord]:
+        size, simulations = config.env.size, config.search.num_simulations
         self._note(f"playing {count} games on {size}x{size} with {simulations} simulations a move")
         evaluator = self._candidate.make_evaluator(size, count * (simulations + 1))
         return play_games(config, evaluator, count=count, rng=self._rng)
+
+    def _other_sizes(self, size: int) -> list[int]:
+        """The other boards of the training, the largest first."""
+        return sorted(set(self._candidate.trained_sizes) - {size}, reverse=True)
 
     def _sizes(self) -> tuple[int, ...]:
         if self._settings.sizes is not None:
             return self._settings.sizes
         largest, (_, limit) = max(self._candidate.trained_sizes), self._candidate.playable_sizes
-        return tuple(size for size in (largest + 2, largest + 4) if size <= limit)
+        others = sorted({largest + 2, largest + 4, 19})
+        return tuple(size for size in others if largest < size <= limit)
 
-    def _other_size(self, size: int) -> dict[str, Any]:
+    def _komi_range(self, size: int) -> tuple[float, float]:
+        """From some points below the komi of training to as many above, but not beyond the area."""
+        env = with_size(self._candidate.config, size).env
+        return max(env.komi_low - MARGIN, -(size**2)), min(env.komi_high + MARGIN, size**2)
+
+    def _komis(self, size: int) -> list[float]:
+        env = self._candidate.config.env
+        return [komi for komi in self._komi_range(size) if not env.komi_low <= komi <= env.komi_high]
+
+    def _meet_opponents(self, size: int) -> dict[str, Any]:
+        """Figures at positions of games against players that it never met in training."""
+        simulations, pairs = self._settings.unmet_simulations, max(1, self._unmet_games(size) // 2)
+
+        def agent(candidate: Candidate) -> SearchAgent:
+            evaluator = candidate.make_evaluator(size, pairs * (simulations + 1))
+            config = with_size(candidate.config, size, num_simulations=simulations)
+            return SearchAgent(evaluator, config, num_games=pairs, num_actions=size * size + 1)
+
+        opponents: dict[str, Agent] = {"random mover": RandomAgent(avoid_last=True, seed=self._settings.seed)}
+        opponents |= {opponent.name: agent(opponent) for opponent in self._opponents}
+        config, found = with_size(self._candidate.config, size), {}
+        for name, opponent in opponents.items():
+            self._note(f"playing {2 * pairs} games against {name}")
+            seed = self._settings.seed
+            games = play_opponent(config, agent(self._candidate), opponent, pairs=pairs, seed=seed)
+            found[name] = self._unmet(size, games)
+        return found
+
+    def _unmet(self, size: int, games: list[GameRecord]) -> dict[str, Any]:
+        """Figures where it was not trained."""
         settings, config = self._settings, with_size(self._candidate.config, size)
-        games = self._play(size, settings.size_games, settings.size_simulations)
-        positions = draw_positions(games, settings.windows // 4, self._rng)
+        positions = draw_positions(games, -(-settings.windows // 4), self._rng)
         found = measure(self._candidate.subject, positions, config, steps=settings.steps, rng=self._rng)
         return {
             "games": len(games),
             "windows": len(positions),
-            "komi": [config.env.komi_low, config.env.komi_high],
+            "komi": [min(game.komi for game in games), max(game.komi for game in games)],
             "mean_length": round(float(np.mean([len(game) for game in games])), 1),
             "drift": summarise(found),
         }
 
-    def _trees(self, games: list[GameRecord], simulations: int) -> dict[str, Any]:
-        candidate, size = self._candidate, self._candidate.config.env.size
-        self._note(f"searching with {simulations} simulations and replaying the trees")
-        positions = draw_positions(games, self._settings.trees, self._rng)
+    def _trees(self, games: list[GameRecord], size: int, simulations: int) -> dict[str, Any]:
+        candidate, settings = self._candidate, self._settings
+        self._note(f"searching with {simulations} simulations on {size}x{size} and replaying the trees")
+        trees = min(settings.trees, max(1, settings.tree_nodes // simulations))
+        positions = draw_positions(games, trees, self._rng)
         evaluator = candidate.make_evaluator(size, len(positions) * (simulations + 1))
         config = candidate.config.search
         return audit_trees(evaluator, positions, config, size=size, num_simulations=simulations, rng=self._rng)
+
+    def _matches(self, games: list[GameRecord], config: TrainConfig) -> list[dict[str, Any]]:
+        """Imagination against real boards, at equal simulations and at equal time."""
+        settings, size, own = self._settings, config.env.size, config.search.num_simulations
+
+        def make(slots: int) -> Evaluator:
+            return self._candidate.make_evaluator(size, slots)
+
+        seed, positions = settings.seed, draw_positions(games, settings.pairs, self._rng)
+        found = []
+        for equal in ("simulations", "time"):
+            simulations = (own, own) if equal == "simulations" else equal_time(config, make, positions)
+            self._note(f"playing imagination against real boards on {size}x{size} at equal {equal}")
+            match = play_match(config, make, simulations, pairs=settings.pairs, seed=seed)
+            found.append({"equal": equal, **match})
+        return found
 
     def _note(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -158,13 +234,24 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--windows", type=_count, default=defaults.windows, help="positions (default: %(default)s)")
     parser.add_argument("--games", type=_count, default=defaults.games, help="newest held-out games, or games to play")
     parser.add_argument(
-        "--sizes", type=_numbers, metavar="7,9", help="board sizes never trained; none: '' (default: two)"
+        "--sizes", type=_numbers, metavar="7,9", help="board sizes never trained; none: '' (default: two, and 19)"
     )
     parser.add_argument(
         "--simulations", type=_numbers, default=defaults.simulations, metavar="16,64", help="trees to audit; none: ''"
     )
     parser.add_argument(
-        "--trees", type=_count, default=defaults.trees, help="trees of each kind (default: %(default)s)"
+        "--opponent",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        dest="opponents",
+        help="another model to play, for unfamiliar positions",
+    )
+    parser.add_argument(
+        "--pairs", type=_count_or_none, default=defaults.pairs, help="pairs of games with real boards; none: 0"
+    )
+    parser.add_argument(
+        "--trees", type=_count, default=defaults.trees, help="trees of each kind, at most (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of every random choice")
     parser.add_argument("--threads", type=_count, default=1, help="threads of torch (default: 1)")
@@ -175,6 +262,10 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
     return int(text)
+
+
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -196,11 +287,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sizes=options.sizes,
         simulations=options.simulations,
         trees=options.trees,
+        pairs=options.pairs,
         seed=options.seed,
     )
     candidate = open_candidate(options.model)
     progress, console = Console(stderr=True), Console()
-    certificate = Diagnosis(candidate, settings, progress).run()
+    opponents = [open_candidate(other) for other in options.opponents]
+    certificate = Diagnosis(candidate, settings, progress, opponents).run()
     certificate["command"] = shlex.join(["tengen", "diagnose", *map(_without_folders, words)])
     out = options.out or _default_folder(options.model, candidate)
     out.mkdir(parents=True, exist_ok=True)

@@ -157,7 +157,7 @@ def evaluate(
     agent = SearchAgent(evaluator, config, num_games=each, num_actions=env.num_actions, env=env)
     if not env.two_player:
         return [play_games(env, agent, seed=seed)]
-    options = {"komi": _middle_komi(config) if komi is None else komi} if config.is_go else None
+    options = {"komi": middle_komi(config) if komi is None else komi} if config.is_go else None
     other = opponent or RandomAgent(avoid_last=config.is_go, seed=seed)
     return [
         play_games(env, agent, other, options=options, seed=seed),
@@ -165,7 +165,7 @@ def evaluate(
     ]
 
 
-def _middle_komi(config: TrainConfig) -> float:
+def middle_komi(config: TrainConfig) -> float:
     """The half point nearest to the middle of the trained range, where no game is a draw."""
     middle = (config.env.komi_low + config.env.komi_high) / 2
     return float(np.floor(middle)) + KOMI_STEP

@@ -36,7 +36,14 @@ from engine.model.manifest import (
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.agreement import Agreement, check_agreement
 from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, write_checkpoint_files
-from trainer.diagnosis.certificate import CERTIFICATE, check_identity, read_certificate, weights_digest
+from trainer.diagnosis.certificate import (
+    CERTIFICATE,
+    Certificate,
+    check_identity,
+    read_certificate,
+    weights_digest,
+    write_certificate,
+)
 from trainer.model_card import model_card
 from trainer.network import ACTION_PLANES, Network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
@@ -77,6 +84,8 @@ class ExportSettings:
     """Whether weights and optimiser go with the model, in state/, so that its training can go on elsewhere."""
     int8: bool = False
     """Go: whether a second folder, with `INT8_SUFFIX`, gets the quantised form."""
+    int8_certificate: Path | None = None
+    """certificate.json of `tengen diagnose` on an earlier export of that form, to go with it."""
     replace: bool = False
     """Whether a model that is already in a folder may be replaced."""
 
@@ -90,6 +99,8 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     quantised form fails.
     """
     settings = settings or ExportSettings()
+    if settings.int8_certificate is not None and not settings.int8:
+        raise InvalidConfig(f"{settings.int8_certificate} is of a quantised form, which only --int8 makes")
     name = settings.name if settings.name is not None else output.resolve().name
     if not is_model_name(name + INT8_SUFFIX if settings.int8 else name):
         raise InvalidConfig(f"model name {name!r} does not match {NAME_PATTERN.pattern}")
@@ -102,7 +113,9 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
     files = OnnxExporter(network).export()
     manifest = _manifest(name, checkpoint, network, files, settings)
     curve = read_curve(path.parent.parent / CURVE)
-    certificate = None if settings.certificate is None else read_certificate(settings.certificate)
+    certificate, int8_certificate = (
+        None if file is None else read_certificate(file) for file in (settings.certificate, settings.int8_certificate)
+    )
     if certificate is not None:
         check_identity(certificate, weights_sha256=weights_digest(network), digest=manifest.digest)
     with _new_folder(output) as folder:
@@ -113,14 +126,16 @@ def export_model(source: Path, output: Path, settings: ExportSettings | None = N
         (folder / CARD).write_text(card)
         if settings.with_state:
             write_checkpoint_files(folder / TRAINING_STATE, dataclasses.replace(checkpoint, replay=None, selfplay=None))
-        if settings.certificate is not None:
-            shutil.copyfile(settings.certificate, folder / CERTIFICATE)
+        if certificate is not None:
+            write_certificate(folder / CERTIFICATE, certificate)
         if curve:
             (folder / CURVE).write_text("".join(json.dumps(row) + "\n" for row in thin(curve, CURVE_ROWS)))
-    return [manifest, *(_export_int8(place, checkpoint, files, manifest) for place in outputs[1:])]
+    return [manifest, *(_export_int8(p, checkpoint, files, manifest, int8_certificate) for p in outputs[1:])]
 
 
-def _export_int8(output: Path, checkpoint: Checkpoint, files: ModelBytes, exact: ModelManifest) -> ModelManifest:
+def _export_int8(
+    output: Path, checkpoint: Checkpoint, files: ModelBytes, exact: ModelManifest, certificate: Certificate | None
+) -> ModelManifest:
     """Makes the folder of the quantised form of `exact`; its priority is lower, until a match has shown it better."""
     quantised, loss = quantize_checkpoint(checkpoint, files)
     manifest = dataclasses.replace(
@@ -132,10 +147,14 @@ def _export_int8(output: Path, checkpoint: Checkpoint, files: ModelBytes, exact:
         recurrent=_model_file(quantised.recurrent),
         training={**exact.training, "agreement": {"against": exact.identity, **loss}},
     )
+    if certificate is not None:
+        check_identity(certificate, weights_sha256=None, digest=manifest.digest)
     with _new_folder(output) as folder:
         _write_model(folder, quantised, manifest)
         load_model(read_folder(folder))
-        (folder / CARD).write_text(model_card(manifest))
+        (folder / CARD).write_text(model_card(manifest, certificate=certificate))
+        if certificate is not None:
+            write_certificate(folder / CERTIFICATE, certificate)
     return manifest
 
 
@@ -257,6 +276,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--int8", action="store_true", help=f"also make models/NAME{INT8_SUFFIX}, the quantised form, for Go"
     )
+    parser.add_argument(
+        "--int8-certificate", type=Path, metavar="FILE.json", help="what `tengen diagnose` wrote of the quantised form"
+    )
     parser.add_argument("--replace", action="store_true", help="replace the model that is there")
     return parser
 
@@ -296,6 +318,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         certificate=arguments.certificate,
         with_state=arguments.with_state,
         int8=arguments.int8,
+        int8_certificate=arguments.int8_certificate,
         replace=arguments.replace,
     )
     manifest, *quantised = export_model(arguments.checkpoint, arguments.out, settings)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.go.features import PLANES
 from engine.model.manifest import ModelManifest
-from trainer.diagnosis.tables import card_table, to_markdown
+from trainer.diagnosis.tables import card_table, match_table, matches_of, to_markdown
 
 CURVE_COLUMNS: Final = {
     "games": "games",
@@ -106,11 +106,12 @@ def _curve(curve: Sequence[Mapping[str, float]]) -> str:
 
 
 def _imagination(certificate: Mapping[str, Any]) -> str:
-    games, table = certificate["games"], card_table(certificate)
+    games, table, matches = certificate["games"], card_table(certificate), match_table(matches_of(certificate))
+    strength = f"{matches.title}. {matches.note}\n\n{to_markdown(matches)}\n\n" if matches.rows else ""
     return (
         f"Moves imagined one after another, against the real board after the same moves: {games['windows']} positions "
         f"of {games['count']} games ({games['source']}) on {games['size']}x{games['size']}. {table.note}\n\n"
-        f"{to_markdown(table)}\n\nEverything that was measured is in certificate.json.\n\n"
+        f"{to_markdown(table)}\n\n{strength}Everything that was measured is in certificate.json.\n\n"
         f"```\n{certificate['command']}\n```"
     )
 

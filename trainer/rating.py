@@ -38,20 +38,32 @@ def rate(
         search=dataclasses.replace(config.search, dirichlet_fraction=0.0),
     )
     evaluators = [make_evaluator(weights, config, device=device) for weights in (newer, older)]
-    shares = play_pairs(config, *evaluators, pairs=pairs, rng=rng)
-    share, least = paired_share(list(shares)), 0.5 / (2 * pairs + 1)
+    return elo_gain(play_pairs(config, *evaluators, pairs=pairs, rng=rng))
+
+
+def elo_gain(shares: NDArray[np.float64]) -> dict[str, float]:
+    """The `win_rate` of the side that won these `shares` [pairs] of each pair's points, its `elo_gain`, and the half
+    width `elo_error` of the 95 % interval of that; finite, see `rate`."""
+    share, least = paired_share(list(shares)), 0.5 / (2 * len(shares) + 1)
     gain, low, high = (to_elo(min(max(s, least), 1 - least)) for s in (share.mean, share.low, share.high))
     return {"win_rate": share.mean, "elo_gain": gain, "elo_error": max(high - gain, gain - low)}
 
 
 def play_pairs(
-    config: TrainConfig, first: PositionEvaluator, second: PositionEvaluator, *, pairs: int, rng: np.random.Generator
+    config: TrainConfig,
+    first: PositionEvaluator,
+    second: PositionEvaluator,
+    *,
+    pairs: int,
+    rng: np.random.Generator,
+    second_config: TrainConfig | None = None,
 ) -> NDArray[np.float64]:
     """Plays `pairs` openings with both colours, all games in step; returns [pairs] the share of each pair's points that
-    `first` won."""
+    `first` won. `second` searches by `second_config`, if it is not to search as `config` says."""
     env = make_env(config, num_envs=2 * pairs)
     searches = [
-        GameSearch(config, evaluator, num_games=pairs, num_actions=env.num_actions) for evaluator in (first, second)
+        GameSearch(side, evaluator, num_games=pairs, num_actions=env.num_actions)
+        for side, evaluator in ((config, first), (second_config or config, second))
     ]
     openings = np.tile(rng.integers(*OPENING_PLIES, size=pairs, endpoint=True), 2)
     options: dict[str, Any] = {"reset_mask": np.ones(2 * pairs, bool)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,9 @@ from rich.console import Console
 
 from engine.errors import InvalidConfig, ModelNotFound
 from engine.go.batch import GoBatch
-from engine.go.features import FULL_PLANES, encode_actions
+from engine.go.diagram import from_rows
+from engine.go.features import FULL_PLANES, NUM_PLANES, encode_actions
+from engine.go.rules import BLACK
 from engine.model.catalog import Catalog
 from engine.model.contract import RecurrentOutput, RootOutput
 from engine.search.config import SearchConfig
@@ -24,15 +27,20 @@ from tests.support.go_games import random_games
 from tests.support.tiny_models import tiny_manifest, write_tiny_model
 from trainer import diagnose, export
 from trainer.checkpoint import Checkpoint, pack_games, save_checkpoint
-from trainer.config import EnvConfig, TrainConfig
+from trainer.config import BoardConfig, EnvConfig, TrainConfig
+from trainer.diagnose import Diagnosis
 from trainer.diagnosis.candidate import open_candidate, with_size
 from trainer.diagnosis.certificate import check_identity, read_certificate, weights_digest, write_certificate
 from trainer.diagnosis.drift import Measurements, Truth, judge, measure, measure_windows, summarise
 from trainer.diagnosis.komi_sweep import crossings, sweep_komi
-from trainer.diagnosis.positions import draw_positions, leave_games, play_games, replay_to
+from trainer.diagnosis.match import equal_time, play_match
+from trainer.diagnosis.plots import write_plots
+from trainer.diagnosis.positions import at_komi, draw_positions, leave_games, play_games, play_opponent, replay_to
+from trainer.diagnosis.slices import find_kos, is_snapback
 from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, Prediction, decode_actions
 from trainer.diagnosis.tables import make_tables, print_tables, to_markdown, to_text
 from trainer.diagnosis.tree_audit import audit_trees
+from trainer.evaluate import RandomAgent
 from trainer.model_card import model_card
 from trainer.network import GoNetwork, NetworkConfig, make_network
 from trainer.onnx_graph import OnnxExporter
@@ -75,6 +83,16 @@ def game_of(actions: list[int], *, size: int) -> GameRecord:
         ownership=batch.area_ownership()[0],
         **rest,
     )
+
+
+def play_from(stones: str, *moves: int) -> np.ndarray:
+    """The observation [1, 24, S, S] after `moves` by turns, Black first."""
+    boards = GoBatch(num_games=1, size=math.isqrt(len(from_rows(stones))))
+    boards.set_stones(0, from_rows(stones), BLACK)
+    for move in moves:
+        assert boards.legal_mask()[0, move]
+        boards.play([move])
+    return boards.observe()
 
 
 def windows_of(positions: list[tuple[GameRecord, int]], *, size: int = SIZE, steps: int = STEPS) -> Windows:
@@ -178,16 +196,52 @@ class TestDrift:
         assert slices["open"].all()
         assert imagined(measure_windows(Oracle(windows), windows), "captures")["states"] == [0, 0, 1, 1]
 
-    def test_ko_slice_is_where_the_rules_ban_a_point(self) -> None:
+    def test_ko_slices_are_where_the_rules_ban_a_point(self) -> None:
         positions = [(game, len(game) - 6) for game in random_games(200, size=SIZE, seed=3)]
         windows = windows_of(positions)
-        found = measure_windows(Oracle(windows), windows).slices["ko"]
+        slices = measure_windows(Oracle(windows), windows).slices
+        found = slices["ko"] | slices["superko"]
         expected = np.zeros_like(found)
         for step in range(STEPS + 1):
             boards = replay_to([(game, min(ply + step, len(game))) for game, ply in positions], SIZE)
             expected[step] = boards.banned_mask().any(1) & ~boards.finished
         assert expected.any()
         assert np.array_equal(found, np.logical_or.accumulate(expected))
+
+    def test_a_ko_is_simple_if_it_would_bring_back_the_last_board(self) -> None:
+        ko = play_from(". . . . . \n . X O . . \n X O . O . \n . X O . . \n . . . . .", 12)
+        assert find_kos(ko).tolist() == [[True], [False]]
+        send_two_return_one = play_from(". X . X \n O O X . \n . O X . \n . O X .", 0, 2)
+        assert find_kos(send_two_return_one).tolist() == [[False], [True]]
+        assert not find_kos(play_from(". X . X \n O O X . \n . O X . \n . O X .", 0)).any()
+
+    def test_snapback(self) -> None:
+        shape = "X O . . X \n X O O O X \n . X X X . \n . . . . . \n . . . . ."
+        thrown_in, taken, snapped = (is_snapback(play_from(shape, *[2, 3, 2][:n])).item() for n in (1, 2, 3))
+        assert (thrown_in, taken, snapped) == (False, False, True)
+        assert not is_snapback(play_from(shape, 2, 3, 24)).item()
+        send_two = ". X . X \n O O X . \n . O X . \n . O X ."
+        assert not is_snapback(play_from(send_two, 0, 2, 0)).item()
+        late = play_from("X O . . X \n X O O O X \n . X X X . \n . . . . . \n . . . . .", 2, 3, 24, 23, 2)
+        assert not is_snapback(late).item()
+
+    def test_slices_of_what_happens_on_the_way(self) -> None:
+        """Of one game, by the step since which they count: stones taken, a ko ban, the ban's end."""
+        take = game_of([1, 2, 4, 7, 9, 10, 6, 5, 16, 16], size=SIZE)
+        windows = windows_of([(take, 6)])
+        slices = measure_windows(Oracle(windows), windows).slices
+        assert {
+            name: slices[name][:, 0].astype(int).tolist() for name in ("captures", "ko", "superko", "snapback")
+        } == {
+            "captures": [0, 0, 1, 1],
+            "ko": [0, 0, 1, 1],
+            "superko": [0, 0, 0, 0],
+            "snapback": [0, 0, 0, 0],
+        }
+        snap = game_of([0, 1, 5, 6, 11, 7, 12, 8, 13, 24, 9, 23, 4, 22, 2, 3, 2, 21, 10], size=5)
+        windows = windows_of([(snap, 14), (snap, 16), (snap, 2)], size=5)
+        slices = measure_windows(Oracle(windows), windows).slices
+        assert slices["snapback"].astype(int).T.tolist() == [[0, 0, 0, 1], [0, 1, 1, 1], [0, 0, 0, 0]]
 
     def test_the_end_of_the_game(self) -> None:
         """Of three windows one ends: an oracle sees it, a sleeper does not, and nothing else of it is counted."""
@@ -310,6 +364,68 @@ class TestPositions:
         env = with_size(trained, size).env
         assert (env.size, env.komi_low, env.komi_high) == (size, *komi)
 
+    def test_another_komi_moves_the_score_alone(self) -> None:
+        [game] = random_games(1, size=SIZE, seed=11)
+        [moved] = at_komi([game], 3.0)
+        assert (moved.komi, moved.score) == (3.0, game.score - 2.5)
+        assert moved.actions is game.actions
+
+    def test_games_against_an_opponent(self) -> None:
+        """The player passes only if it must, the opponent whenever it may: colours, ends and scores are as played."""
+
+        def passing(observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
+            return np.full(len(observations), SIZE * SIZE, np.int32)
+
+        games = play_opponent(config(), RandomAgent(avoid_last=True), passing, pairs=3, seed=0)
+        assert len(games) == 6
+        for game, colour in zip(games, (1, 1, 1, -1, -1, -1), strict=True):
+            boards = replay_to([(game, len(game))], SIZE)
+            assert boards.finished.all()
+            assert game.score == boards.area_scores()[0] == colour * SIZE * SIZE - 0.5
+            assert (game.actions[game.to_play != colour] == SIZE * SIZE).all()
+            assert (game.actions[game.to_play == colour][:-1] < SIZE * SIZE).all()
+
+
+class Dreamer:
+    """It counts the stones that it sees, and dreams that to pass is all that a player needs."""
+
+    def __init__(self, num_slots: int) -> None:
+        self.num_slots = num_slots
+
+    def initial(self, observations: np.ndarray, slots: np.ndarray) -> RootOutput:
+        planes = observations.reshape(*observations.shape[:2], -1)
+        stones = (planes[:, BLACK_NOW] - planes[:, WHITE_NOW]).mean(1)
+        return RootOutput(policy_logits=np.zeros((len(slots), planes.shape[2] + 1), np.float32), value=stones)
+
+    def recurrent(
+        self, parent_slots: np.ndarray, actions: np.ndarray, to_play: np.ndarray, child_slots: np.ndarray
+    ) -> RecurrentOutput:
+        value = np.where(actions == 9, to_play, -to_play).astype(np.float32)
+        policy = np.zeros((len(actions), 10), np.float32)
+        return RecurrentOutput(policy_logits=policy, value=value, reward=np.zeros(len(actions), np.float32))
+
+
+class TestMatches:
+    def test_bad_dreams_lose_to_the_boards(self) -> None:
+        settings = with_size(config(3), 3)
+        match = play_match(settings, Dreamer, (8, 8), pairs=8, seed=0)
+        assert (match["games"], match["simulations"]) == (16, [8, 8])
+        assert match["elo_gain"] < -100
+        assert 0 < match["elo_error"] < 700
+        assert play_match(settings, Dreamer, (8, 8), pairs=8, seed=0) == match
+
+    def test_equal_time_gives_the_faster_side_more(self) -> None:
+        """A clock by which the first three searches take 1, 2 and 4 seconds, the other three 6, 3 and 5."""
+        ticks = iter(np.cumsum([0, 1, 0, 2, 0, 4, 0, 6, 0, 3, 0, 5]).tolist())
+        positions = draw_positions(random_games(2, size=SIZE, seed=12), 4, np.random.default_rng(0))
+        found = equal_time(
+            with_size(config(), SIZE, num_simulations=5),
+            lambda slots: Flat(slots, real=0.0, dreamt=0.0, again=0.0),
+            positions,
+            clock=lambda: next(ticks),
+        )
+        assert found == (15, 5)
+
 
 class KomiModel:
     """Value and score of the empty board as functions of komi."""
@@ -409,7 +525,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SMALL = ["--windows", "40", "--steps", "4", "--simulations", "4", "--trees", "3", "--sizes", "3"]
+SMALL = ["--windows", "40", "--steps", "4", "--simulations", "4", "--trees", "3", "--pairs", "2", "--sizes", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -418,20 +534,93 @@ def certificate(run: Path) -> dict[str, Any]:
     return read_certificate(run / "diagnosis" / "certificate.json")
 
 
+def small_boards() -> tuple[TrainConfig, GoNetwork]:
+    """A run on 4x4 and 3x3 whose network sees six planes."""
+    plain = config()
+    shape = dataclasses.replace(NETWORK, observation_size=NUM_PLANES["basic"])
+    env = dataclasses.replace(plain.env, smaller=(BoardConfig(size=3, komi_low=1.5, komi_high=1.5),))
+    network = make_network(shape).eval()
+    assert isinstance(network, GoNetwork)
+    return dataclasses.replace(plain, network=shape, env=env), network
+
+
 class TestCommand:
     def test_files_of_a_run(self, run: Path, certificate: dict[str, Any]) -> None:
         names = sorted(path.name for path in (run / "diagnosis").iterdir())
-        assert names == ["certificate.json", "drift.png", "komi.png", "trees.png"]
+        assert names == ["certificate.json", *(f"{n}.png" for n in ("conditions", "drift", "komi", "matches", "trees"))]
         assert certificate["model"]["weights_sha256"] == weights_digest(tiny_network())
         assert (certificate["model"]["step"], certificate["seed"], certificate["not_measured"]) == (7, 0, [])
         assert certificate["games"] == {"source": "held out of training", "count": 6, "windows": 40, "size": SIZE}
         assert certificate["command"] == shlex.join(["tengen", "diagnose", run.name, *SMALL])
         assert set(certificate["sizes"]) == {"3"}
+        assert set(certificate["komis"]) == {"-3.5", "4.5"}
+        assert set(certificate["opponents"]) == {"random mover"}
 
     def test_the_same_seed_gives_the_same_figures(self, run: Path, certificate: dict[str, Any], tmp_path: Path) -> None:
         assert diagnose.main([str(run), *SMALL, "--out", str(tmp_path)]) == 0
         again = json.loads((tmp_path / "certificate.json").read_text())
-        assert {**again, "command": None} == {**certificate, "command": None}
+        for one in (again, certificate):
+            assert [match["equal"] for match in one["matches"]] == ["simulations", "time"]
+        timed = {"command": None, "matches": None}  # how long a search takes is no figure of the model
+        assert {**again, **timed} == {**certificate, **timed}
+        assert again["matches"][0] == certificate["matches"][0]
+
+    def test_every_board_of_the_training(self, tmp_path: Path) -> None:
+        """A run on 4x4 and 3x3 that sees six planes: the smaller board has tables, plots and games of its own."""
+        settings, network = small_boards()
+        weights = {f"averaged.{name}": tensor for name, tensor in network.state_dict().items()}
+        games = [*random_games(3, size=3, seed=1), *random_games(2, size=SIZE, seed=2)]
+        checkpoint = Checkpoint(
+            config=settings, learner=weights, progress={"step": 7}, replay=pack_games(games, prefix="holdout.")
+        )
+        save_checkpoint(tmp_path / "checkpoints", checkpoint, name="step-7")
+        words = [str(tmp_path), *SMALL[:-1], "", "--out", str(tmp_path / "out")]
+        assert diagnose.main(words) == 0
+        found = read_certificate(tmp_path / "out" / "certificate.json")
+        assert (found["games"]["size"], found["games"]["count"]) == (4, 2)
+        assert list(found["boards"]) == ["3"]
+        smaller = found["boards"]["3"]
+        assert (smaller["games"]["size"], smaller["games"]["count"]) == (3, 3)
+        assert (smaller["komi"]["komi"][0], smaller["komi"]["komi"][-1]) == (-2.5, 5.5)
+        assert len(smaller["matches"]) == 2
+        titles = [table.title for table in make_tables(found)]
+        assert sum("3x3" in title for title in titles) == sum("4x4" in title for title in titles) == 5
+        assert {"drift-3.png", "komi-3.png", "trees-3.png"} < {path.name for path in (tmp_path / "out").iterdir()}
+
+    def test_all_planes_are_drawn_for_a_network_that_sees_few(self, tmp_path: Path) -> None:
+        settings, network = small_boards()
+        weights = {f"averaged.{name}": tensor for name, tensor in network.state_dict().items()}
+        save_checkpoint(
+            tmp_path / "checkpoints", Checkpoint(config=settings, learner=weights, progress={}), name="step-0"
+        )
+        candidate = open_candidate(str(tmp_path))
+        boards = replay_to([(game, 3) for game in random_games(4, size=SIZE, seed=3)], SIZE)
+        expected = TorchEvaluator(network, num_slots=4).initial(
+            boards.observe(variant="basic"), np.arange(4, dtype="i4")
+        )
+        looks = [
+            candidate.make_evaluator(SIZE, 4).initial(boards.observe(), np.arange(4, dtype="i4")),
+            candidate.subject.look(boards.observe()),
+        ]
+        for look in looks:
+            np.testing.assert_allclose(look.value, expected.value, atol=1e-6)
+            np.testing.assert_allclose(look.policy_logits, expected.policy_logits, atol=1e-6)
+
+    def test_another_model_as_opponent(self, run: Path, tmp_path: Path) -> None:
+        other = write_tiny_model(tmp_path, "tiny", trained=(4,))
+        words = [str(run), *SMALL[:-1], "", "--simulations", "", "--pairs", "0", "--opponent", str(other)]
+        assert diagnose.main([*words, "--out", str(tmp_path / "out")]) == 0
+        found = read_certificate(tmp_path / "out" / "certificate.json")
+        assert list(found["opponents"]) == ["random mover", "tiny"]
+        assert (found["trees"], found["matches"]) == ([], [])
+        assert "matches.png" not in {path.name for path in (tmp_path / "out").iterdir()}
+
+    def test_large_trees_are_fewer(self, run: Path) -> None:
+        settings = diagnose.DiagnoseSettings(
+            windows=4, steps=2, sizes=(), pairs=0, simulations=(2, 8), trees=6, tree_nodes=16, unmet_plies=64
+        )
+        found = Diagnosis(open_candidate(str(run)), settings, Console(quiet=True)).run()
+        assert [audit["positions"] for audit in found["trees"]] == [6, 2]
 
     def test_tables(self, certificate: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
         tables = make_tables(certificate)
@@ -480,6 +669,18 @@ class TestCertificate:
             with pytest.raises(InvalidConfig, match="another model"):
                 check_identity({"model": model}, weights_sha256=weights, digest="0")
 
+    @pytest.mark.parametrize("model", ["go5", "go9"])
+    def test_older_ones_are_still_read(self, model: str, tmp_path: Path) -> None:
+        """They lack smaller boards, matches, untrained komi and opponents."""
+        found = read_certificate(Path(__file__).parents[2] / "models" / model / "certificate.json")
+        older = {name: part for name, part in found.items() if name not in ("boards", "matches", "komis", "opponents")}
+        titles = [table.title for table in make_tables(older)]
+        assert any(title.startswith("Where it was not trained") for title in titles)
+        assert [path.name for path in write_plots(older, tmp_path)] == [
+            *("drift.png", "komi.png", "trees.png", "conditions.png")
+        ]
+        assert "changed points right" in model_card(tiny_manifest("tiny", (b"", b"")), certificate=older)
+
     def test_card(self, certificate: dict[str, Any]) -> None:
         manifest = tiny_manifest("tiny", (b"", b""))
         heading = "## How far its imagination can be trusted"
@@ -487,6 +688,8 @@ class TestCertificate:
         assert "40 positions of 6 games (held out of training) on 4x4" in card
         assert "| changed points right, % | - |" in card
         assert certificate["command"] in card
+        own = config().search.num_simulations
+        assert f"| 4x4, equal simulations | {own} | {own} | 4 |" in card
         assert heading not in model_card(manifest)
 
     @pytest.mark.slow

@@ -116,6 +116,18 @@ def test_the_search_looks_at_real_boards_if_the_runs_does(monkeypatch: pytest.Mo
     assert bool(imagined) == (reground_every == 0)
 
 
+def test_the_noise_of_puct_self_play_is_left_out() -> None:
+    board = ["env.size=3", "env.komi_low=0.5", "env.komi_high=2.5", "network.channels=8", "network.head_channels=8"]
+    search = ["search.algorithm=puct", "search.num_simulations=4", "search.dirichlet_alpha=0.03"]
+    plain, noisy = (
+        evaluate(untrained(load_config("go5", [*board, *search, f"search.dirichlet_fraction={fraction}"])), games=4)
+        for fraction in (0.0, 1.0)
+    )
+    for one, other in zip(plain, noisy, strict=True):
+        assert one.first_actions.tolist() == other.first_actions.tolist()
+        assert one.lengths.tolist() == other.lengths.tolist()
+
+
 def test_one_player_is_described_by_the_mean() -> None:
     config = load_config("cartpole", ["search.num_simulations=2"])
     [results] = evaluate(untrained(config), games=7, num_simulations=4)

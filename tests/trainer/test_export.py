@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine.go.batch import GoBatch
 from engine.model.catalog import Catalog
 from engine.model.folder import load_model, read_folder
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer import export, quantization
+from trainer import diagnose, export, quantization
 from trainer.agreement import TOLERANCE, check_agreement, random_games
 from trainer.checkpoint import Checkpoint, find_checkpoint, save_checkpoint
 from trainer.config import load_config
@@ -323,3 +324,26 @@ class TestInt8:
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 2
         assert lines[1].startswith("wrote two-int8@")
+
+    def test_it_has_a_certificate_of_its_own(
+        self, run: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Diagnosed as any model, and handed to an export that makes the same files again."""
+        monkeypatch.setattr(quantization, "PLAYED_GAMES", 4)
+        small = ["--games", "2", "--windows", "20", "--steps", "2", "--simulations", "4", "--trees", "2"]
+        words = [str(models / "small-go-int8"), *small, "--pairs", "0", "--sizes", "", "--out", str(tmp_path)]
+        assert diagnose.main(words) == 0
+        certificate = tmp_path / "certificate.json"
+        settings = ExportSettings(name="small-go", int8=True, int8_certificate=certificate)
+        exact, quantised = export_model(run, tmp_path / "again", settings)
+        assert quantised.digest == json.loads(certificate.read_text())["model"]["digest"] != exact.digest
+        assert (tmp_path / "again-int8" / "certificate.json").read_bytes() == certificate.read_bytes()
+        assert "How far its imagination can be trusted" in (tmp_path / "again-int8" / "README.md").read_text()
+        assert not (tmp_path / "again" / "certificate.json").exists()
+        other = tmp_path / "other.json"
+        other.write_text(certificate.read_text().replace(quantised.digest, exact.digest))
+        with pytest.raises(InvalidConfig, match=r"another model .* on the model folder that is exported"):
+            export_model(run, tmp_path / "wrong", dataclasses.replace(settings, int8_certificate=other))
+        assert not (tmp_path / "wrong-int8").exists()
+        with pytest.raises(InvalidConfig, match="which only --int8 makes"):
+            export_model(run, tmp_path / "none", ExportSettings(int8_certificate=certificate))

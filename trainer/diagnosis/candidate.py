@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import InvalidConfig, ModelInvalid
+from engine.go.features import NUM_PLANES, variant_of
 from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.model.catalog import Catalog
-from engine.model.contract import Evaluator
+from engine.model.contract import PositionEvaluator
 from engine.model.folder import MANIFEST, ModelFolder, load_model, read_folder
 from engine.model.manifest import ModelManifest
 from engine.model.onnx_evaluator import OnnxEvaluator
-from trainer.checkpoint import find_checkpoint, load_checkpoint
+from trainer.checkpoint import find_checkpoint, load_checkpoint, unpack_games
 from trainer.config import EnvConfig, TrainConfig, config_from_dict
 from trainer.diagnosis.certificate import weights_digest
-from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, Subject
+from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, SeenBy, Subject
 from trainer.network import GoNetwork
 from trainer.record import GameRecord
 from trainer.torch_evaluator import TorchEvaluator
@@ -33,14 +34,15 @@ class Candidate:
     identity: dict[str, Any]
     """What tells it from every other model: `weights_sha256` or `digest`, and the step of its run if that is known."""
     config: TrainConfig
-    """The configuration of its training."""
+    """The configuration of its training, but that it sees all planes: `subject` and `make_evaluator` leave out those
+    that the model was not made for."""
     trained_sizes: tuple[int, ...]
     """Board sizes of its training, ascending."""
     playable_sizes: tuple[int, int]
     """Smallest and largest board on which it may be used."""
     subject: Subject
     """The model itself."""
-    make_evaluator: Callable[[int, int], Evaluator]
+    make_evaluator: Callable[[int, int], PositionEvaluator]
     """The model behind the engine's contract, from a board size and a number of slots."""
     held_out: list[GameRecord]
     """Games of its run that it never learned from."""
@@ -63,16 +65,16 @@ def _from_checkpoint(source: Path) -> Candidate:
     network = checkpoint.averaged_network()
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"{source} learned {checkpoint.config.env.id}: only models of Go can be diagnosed")
-    _check_variant(checkpoint.config.name, checkpoint.config.variant)
+    config = checkpoint.config
     return Candidate(
-        name=checkpoint.config.name,
+        name=config.name,
         identity={"weights_sha256": weights_digest(network), "step": checkpoint.progress.get("step")},
-        config=checkpoint.config,
-        trained_sizes=(checkpoint.config.env.size,),
+        config=_seeing_all(config),
+        trained_sizes=tuple(sorted(board.env.size for board in config.boards)),
         playable_sizes=(MIN_SIZE, MAX_SIZE),
-        subject=NetworkSubject(network),
-        make_evaluator=lambda size, slots: TorchEvaluator(network, num_slots=slots),
-        held_out=checkpoint.games("holdout"),
+        subject=NetworkSubject(network, variant=config.variant),
+        make_evaluator=lambda size, slots: SeenBy(TorchEvaluator(network, num_slots=slots), config.variant),
+        held_out=unpack_games(checkpoint.replay or {}, prefix="holdout."),
     )
 
 
@@ -80,15 +82,15 @@ def _from_folder(folder: ModelFolder) -> Candidate:
     manifest, model = folder.manifest, load_model(folder)
     if manifest.shape.kind != "go":
         raise InvalidConfig(f"{manifest.name} learned {manifest.environment}: only models of Go can be diagnosed")
-    _check_variant(manifest.name, manifest.feature_variant)
+    variant = variant_of(manifest.shape.observation_size)
 
-    def make_evaluator(size: int, slots: int) -> Evaluator:
-        return OnnxEvaluator(model, board_size=size, num_slots=slots)
+    def make_evaluator(size: int, slots: int) -> PositionEvaluator:
+        return SeenBy(OnnxEvaluator(model, board_size=size, num_slots=slots), variant)
 
     return Candidate(
         name=manifest.name,
         identity={"digest": manifest.digest, "step": manifest.training.get("step")},
-        config=_config(manifest),
+        config=_seeing_all(_config(manifest)),
         trained_sizes=manifest.trained_sizes or (manifest.playable_sizes[0],),
         playable_sizes=manifest.playable_sizes,
         subject=EvaluatorSubject(make_evaluator),
@@ -97,9 +99,9 @@ def _from_folder(folder: ModelFolder) -> Candidate:
     )
 
 
-def _check_variant(name: str, variant: str) -> None:
-    if variant != "full":
-        raise InvalidConfig(f"{name} sees the planes {variant!r}: only 'full' ones can be drawn")
+def _seeing_all(config: TrainConfig) -> TrainConfig:
+    network = dataclasses.replace(config.network, observation_size=NUM_PLANES["full"])
+    return dataclasses.replace(config, network=network)
 
 
 def _config(manifest: ModelManifest) -> TrainConfig:
@@ -115,10 +117,12 @@ def _config(manifest: ModelManifest) -> TrainConfig:
 
 
 def with_size(config: TrainConfig, size: int, *, num_simulations: int | None = None) -> TrainConfig:
-    """The configuration for another board size; a komi that suits no other size becomes 7, or less where 7 points are
-    more than half the board."""
-    env, search = config.env, config.search
-    if size != env.size:
+    """The configuration for one board size; on a size of its training with the komi of that. Elsewhere a komi that
+    suits no other size becomes 7, or less where 7 points are more than half the board."""
+    known = {board.env.size: board for board in config.boards}
+    board, search = known.get(size, config.boards[0]), config.search
+    env = board.env
+    if size not in known:
         env = dataclasses.replace(env, size=size)
         if env.komi_high > 10 or size < 5:
             komi = min(7.0, size * size // 2)
@@ -126,4 +130,4 @@ def with_size(config: TrainConfig, size: int, *, num_simulations: int | None = N
     if num_simulations is not None:
         considered = min(search.num_considered, max(2, num_simulations // 2))
         search = dataclasses.replace(search, num_simulations=num_simulations, num_considered=considered)
-    return dataclasses.replace(config, env=env, search=search)
+    return dataclasses.replace(board, env=env, search=search)

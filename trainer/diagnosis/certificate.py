@@ -57,12 +57,16 @@ def weights_digest(network: Network) -> str:
     return digest.hexdigest()
 
 
-def check_identity(certificate: Certificate, *, weights_sha256: str, digest: str) -> None:
-    """Raises `InvalidConfig` unless the certificate is of the model with these weights, or of these ONNX files."""
+def check_identity(certificate: Certificate, *, weights_sha256: str | None, digest: str) -> None:
+    """Raises `InvalidConfig` unless the certificate is of the model with these weights, or of these ONNX files.
+
+    `weights_sha256`: None where the files are not what a diagnosis of the weights sees, as in a quantised form.
+    """
     model = certificate["model"]
-    if model.get("weights_sha256") != weights_sha256 and model.get("digest") != digest:
+    if digest != model.get("digest") and (weights_sha256 is None or weights_sha256 != model.get("weights_sha256")):
         found = model.get("weights_sha256") or model.get("digest") or "unknown"
+        kind = "checkpoint" if weights_sha256 else "model folder"
         raise InvalidConfig(
             f"the certificate is of another model ({str(found)[:12]}, step {model.get('step')}), not of the one "
-            f"exported ({weights_sha256[:12]}): run `tengen diagnose` on the checkpoint that is exported"
+            f"exported ({(weights_sha256 or digest)[:12]}): run `tengen diagnose` on the {kind} that is exported"
         )

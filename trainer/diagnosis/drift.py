@@ -14,19 +14,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.go.features import FULL_PLANES
 from trainer.config import TrainConfig
 from trainer.diagnosis.positions import Position
+from trainer.diagnosis.slices import Mask, find_slices
 from trainer.diagnosis.subject import Prediction, Subject
 from trainer.windows import WindowBuilder, Windows
 
 SOURCES: Final = ("imagined", "fresh", "still")
 WINDOWS_AT_ONCE: Final = 256
-OPEN_VALUE: Final = 0.8
-"""A window is open if the value at its start is nearer to 0: elsewhere the game is decided, and most moves will do."""
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Figures = dict[str, list[float | None]]
 """A mean for each step 0..K by name; None where there was nothing to measure."""
 Weighted = tuple[NDArray[Any], Floats]
@@ -98,7 +95,7 @@ def measure_windows(subject: Subject, windows: Windows) -> Measurements:
     return Measurements(
         values={source: _stack(rows, 0) for source, rows in judged.items()},
         weights={source: _stack(rows, 1) for source, rows in judged.items()},
-        slices=find_slices(windows, start),
+        slices=find_slices(windows, start.value),
     )
 
 
@@ -142,29 +139,6 @@ def _judge_board(prediction: Prediction, truth: Truth, alive: Floats) -> dict[st
         found["terminal_miss"] = (~said & over, always)
         found["terminal_false"] = (said & ~over, always)
     return found
-
-
-def find_slices(windows: Windows, start: Prediction) -> dict[str, Mask]:
-    """What happened between the start of a window and each of its steps, and what the model thought of its `start`;
-    [K + 1, B] by name."""
-    go = windows.go
-    assert go is not None
-    board = go.board.numpy().transpose(1, 0, 2)
-    taken = np.zeros(board.shape[:2], np.bool_)
-    taken[1:] = ((board[:-1] != 0) & (board[1:] == 0)).any(2)
-    passed = np.zeros_like(taken)
-    passed[1:] = windows.action_planes[:, :, 2, 0, 0].numpy() > 0
-    observations = np.concatenate([windows.observation[None].numpy(), windows.future_observations.numpy()])
-    banned = observations[:, :, FULL_PLANES.index("superko_banned")].any((2, 3))
-    alive = go.terminal.numpy().T == 0
-    slices = {
-        "captures": np.logical_or.accumulate(taken),
-        "ko": np.logical_or.accumulate(banned & alive),
-        "pass": np.logical_or.accumulate(passed),
-    }
-    quiet = ~np.logical_or.reduce(list(slices.values()))
-    is_open = np.broadcast_to(np.abs(start.value) < OPEN_VALUE, taken.shape)
-    return {"all": np.ones_like(taken), **slices, "quiet": quiet, "open": is_open}
 
 
 def _truths(windows: Windows) -> Iterator[Truth]:

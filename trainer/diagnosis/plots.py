@@ -9,7 +9,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer.diagnosis.tables import LABELS
+from trainer.diagnosis.tables import LABELS, boards_of, matches_of, reference_step, unmet_of
 
 PANELS: Final = (
     "policy_kl",
@@ -22,6 +22,7 @@ PANELS: Final = (
     "cosine",
     "terminal_f1",
 )
+CONDITION_PANELS: Final = ("best_move", "value_error", "illegal_mass", "board_changed", "board_whole")
 LINES: Final = {
     ("on_policy", "imagined"): ("imagined, moves of the games", "C0-"),
     ("off_policy", "imagined"): ("imagined, random moves", "C1-"),
@@ -32,31 +33,38 @@ SIZE: Final = (11, 9)
 
 
 def write_plots(certificate: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes drift.png and, where there are figures for them, komi.png and trees.png; returns their paths."""
-    plots = {"drift.png": plot_drift(certificate)}
-    if certificate.get("komi"):
-        plots["komi.png"] = plot_komi(certificate["komi"])
-    if certificate.get("trees"):
-        plots["trees.png"] = plot_trees(certificate["trees"])
+    """Writes drift.png and, where there are figures for them, komi.png and trees.png for each board of the training,
+    those of the smaller ones with the size in their name, and conditions.png and matches.png; returns their paths."""
+    plots = {}
+    for board in boards_of(certificate):
+        suffix = "" if board is certificate else f"-{board['games']['size']}"
+        plots[f"drift{suffix}.png"] = plot_drift(board, certificate["model"]["name"])
+        if board.get("komi"):
+            plots[f"komi{suffix}.png"] = plot_komi(board["komi"])
+        if board.get("trees"):
+            plots[f"trees{suffix}.png"] = plot_trees(board["trees"])
+    plots["conditions.png"] = plot_conditions(certificate)
+    if matches_of(certificate):
+        plots["matches.png"] = plot_matches(certificate)
     for name, figure in plots.items():
         figure.savefig(folder / name, dpi=110)
     return [folder / name for name in plots]
 
 
-def plot_drift(certificate: Mapping[str, Any]) -> Figure:
+def plot_drift(board: Mapping[str, Any], model: str) -> Figure:
     """One panel a figure, over the number of imagined moves."""
     figure = Figure(figsize=SIZE, layout="constrained")
-    drift = certificate["drift"]
+    drift, size = board["drift"], board["games"]["size"]
     for axes, name in zip(figure.subplots(3, 3).flat, PANELS, strict=True):
         for (policy, source), (label, style) in LINES.items():
             values = drift[policy]["all"][source].get(name)
             if values:
                 axes.plot([float("nan") if v is None else v for v in values], style, label=label)
         _finish(axes, title=LABELS[name].removesuffix(", %"), across="imagined moves")
-        axes.axvline(certificate["unroll_steps"], color="0.8", zorder=0)
+        axes.axvline(board["unroll_steps"], color="0.8", zorder=0)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    figure.suptitle(f"{certificate['model']['name']}: imagined against real (grey line: as far as training went)")
+    figure.suptitle(f"{model} on {size}x{size}: imagined against real (grey line: as far as training went)")
     return figure
 
 
@@ -90,6 +98,40 @@ def plot_trees(audits: list[Mapping[str, Any]]) -> Figure:
     _finish(left, title="share of visits after an illegal move", across="depth in the tree")
     _finish(right, title="value error", across="depth in the tree")
     left.legend()
+    return figure
+
+
+def plot_conditions(certificate: Mapping[str, Any]) -> Figure:
+    """One step of imagination, by what happened on the way and by where it was not trained: one bar a condition."""
+    step = reference_step(certificate)
+    slices = certificate["drift"]["on_policy"]
+    conditions = {name: sources["imagined"] for name, sources in slices.items()}
+    conditions |= {name: entry["drift"]["imagined"] for name, entry in unmet_of(certificate).items()}
+    conditions = {name: figures for name, figures in conditions.items() if figures["states"][step]}
+    names = [name for name in CONDITION_PANELS if name not in certificate["not_measured"]]
+    figure = Figure(figsize=(12, 1.5 + 0.3 * len(conditions)), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        values = [figures[name][step] for figures in conditions.values()]
+        colours = ["C0" if condition in slices else "C1" for condition in conditions]
+        axes.barh(list(conditions), [float("nan") if value is None else value for value in values], color=colours)
+        _finish(axes, title=LABELS[name].removesuffix(", %"), across="")
+    panels[0].invert_yaxis()
+    figure.suptitle(f"{step} moves ahead, by what happened on the way (blue) and where it was not trained (orange)")
+    return figure
+
+
+def plot_matches(certificate: Mapping[str, Any]) -> Figure:
+    """Elo of imagination against real boards, with 95 % intervals."""
+    matches = matches_of(certificate)
+    figure = Figure(figsize=(7, 1.2 + 0.4 * len(matches)), layout="constrained")
+    axes = figure.subplots()
+    elo, error = ([match[name] for match in matches.values()] for name in ("elo_gain", "elo_error"))
+    axes.errorbar(elo, list(matches), xerr=error, fmt="o")
+    axes.axvline(0, color="0.8", zorder=0)
+    axes.margins(y=0.3)
+    axes.invert_yaxis()
+    _finish(axes, title="imagination against real boards, the same weights", across="Elo of imagination")
     return figure
 
 

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.model.contract import Evaluator
+from engine.go.features import Variant, seen_by
+from engine.model.contract import Evaluator, PositionEvaluator, RootOutput
 from trainer.network import GoNetwork, NetworkOutput
 
 Floats = NDArray[np.float32]
@@ -49,7 +50,7 @@ class Subject(Protocol):
     """The representation and the dynamics of one model."""
 
     def look(self, observations: Floats) -> Prediction:
-        """Encodes real positions [B, planes, S, S]."""
+        """Encodes real positions [B, 24, S, S], all planes of them."""
         ...
 
     def imagine(self, state: Any, action_planes: Floats) -> Prediction:
@@ -63,13 +64,16 @@ class Subject(Protocol):
 class NetworkSubject:
     """A network in torch: everything can be seen."""
 
-    def __init__(self, network: GoNetwork) -> None:
+    def __init__(self, network: GoNetwork, *, variant: Variant = "full") -> None:
+        """`variant`: the planes that the network sees."""
         self._network = network.eval()
+        self._variant: Variant = variant
 
     @torch.inference_mode()
     def look(self, observations: Floats) -> Prediction:
         """See `Subject.look`."""
-        return self._prediction(self._network.initial(_tensor(observations), auxiliary=True))
+        seen = _tensor(seen_by(self._variant, observations))
+        return self._prediction(self._network.initial(seen, auxiliary=True))
 
     @torch.inference_mode()
     def imagine(self, state: Any, action_planes: Floats) -> Prediction:
@@ -93,6 +97,23 @@ class NetworkSubject:
             terminal=(output.terminal_logit > 0).numpy(),
             hidden=output.hidden.flatten(1).numpy(),
         )
+
+
+class SeenBy:
+    """An evaluator of all planes around one of a network that sees those of one variant."""
+
+    def __init__(self, evaluator: PositionEvaluator, variant: Variant) -> None:
+        self.num_slots, self.recurrent = evaluator.num_slots, evaluator.recurrent
+        self._evaluator = evaluator
+        self._variant: Variant = variant
+
+    def initial(self, observations: NDArray[np.float32], slots: NDArray[np.int32]) -> RootOutput:
+        """See `Evaluator.initial`."""
+        return self._evaluator.initial(np.ascontiguousarray(seen_by(self._variant, observations)), slots)
+
+    def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `PositionEvaluator.look`."""
+        return self._evaluator.look(np.ascontiguousarray(seen_by(self._variant, observations)))
 
 
 class EvaluatorSubject:

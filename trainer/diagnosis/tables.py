@@ -47,18 +47,52 @@ class Table:
 
 
 def make_tables(certificate: Mapping[str, Any]) -> list[Table]:
-    """All tables of a certificate, in reading order."""
-    drift = certificate["drift"]
+    """All tables of a certificate, in reading order; one of an older version lacks some."""
+    tables = []
+    for board in boards_of(certificate):
+        tables += _board_tables(board)
+    if unmet := unmet_of(certificate):
+        tables.append(unmet_table(certificate, unmet))
+    if matches := matches_of(certificate):
+        tables.append(match_table(matches))
+    return tables
+
+
+def boards_of(certificate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What was measured on each board of the training, the largest first."""
+    shared = {name: certificate[name] for name in ("not_measured", "unroll_steps")}
+    return [certificate, *({**shared, **board} for board in certificate.get("boards", {}).values())]
+
+
+def unmet_of(certificate: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What was measured where it was not trained, by name."""
+    return {
+        **{f"{size}x{size}": entry for size, entry in certificate.get("sizes", {}).items()},
+        **{f"komi {komi}": entry for komi, entry in certificate.get("komis", {}).items()},
+        **{f"games against {name}": entry for name, entry in certificate.get("opponents", {}).items()},
+    }
+
+
+def matches_of(certificate: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The matches of imagination against real boards, by name."""
+    return {
+        f"{board['games']['size']}x{board['games']['size']}, equal {match['equal']}": match
+        for board in boards_of(certificate)
+        for match in board.get("matches", [])
+    }
+
+
+def _board_tables(board: Mapping[str, Any]) -> list[Table]:
+    size = board["games"]["size"]
+    title = f"Imagined moves on {size}x{size}: the moves that were played"
     tables = [
-        drift_table("Imagined moves: the moves that were played", drift["on_policy"]["all"]["imagined"]),
-        comparison_table(certificate),
-        slice_table(certificate),
+        drift_table(title, board["drift"]["on_policy"]["all"]["imagined"]),
+        comparison_table(board),
+        slice_table(board),
     ]
-    if certificate.get("komi"):
-        tables.append(komi_table(certificate["komi"]))
-    if certificate.get("sizes"):
-        tables.append(size_table(certificate))
-    return tables + [tree_table(audit) for audit in certificate.get("trees", [])]
+    if board.get("komi"):
+        tables.append(komi_table(board["komi"]))
+    return tables + [tree_table(audit, size) for audit in board.get("trees", [])]
 
 
 def drift_table(title: str, figures: Mapping[str, Any], *, names: Sequence[str] = tuple(LABELS)) -> Table:
@@ -81,7 +115,7 @@ def card_table(certificate: Mapping[str, Any]) -> Table:
 
 def comparison_table(certificate: Mapping[str, Any]) -> Table:
     """What one step tells, beside looking at the real board, and beside not imagining at all."""
-    drift, step = certificate["drift"], reference_step(certificate)
+    drift, step, size = certificate["drift"], reference_step(certificate), certificate["games"]["size"]
     on_policy, off_policy = drift["on_policy"]["all"], drift["off_policy"]["all"]
     columns = {
         "imagined": on_policy["imagined"],
@@ -96,7 +130,7 @@ def comparison_table(certificate: Mapping[str, Any]) -> Table:
         if has_figures(on_policy["imagined"], name)
     ]
     return Table(
-        title=f"{step} moves ahead",
+        title=f"{step} moves ahead on {size}x{size}",
         header=["", *(name.strip() for name in columns)],
         rows=rows,
         note="The first three columns follow the games, the last two leave them by random legal moves.",
@@ -105,7 +139,7 @@ def comparison_table(certificate: Mapping[str, Any]) -> Table:
 
 def slice_table(certificate: Mapping[str, Any]) -> Table:
     """One row a slice of the windows."""
-    step, rows = reference_step(certificate), []
+    step, size, rows = reference_step(certificate), certificate["games"]["size"], []
     names = [name for name in IN_SLICES if name not in certificate["not_measured"]]
     for policy, slices in certificate["drift"].items():
         for name, sources in slices.items():
@@ -113,7 +147,7 @@ def slice_table(certificate: Mapping[str, Any]) -> Table:
             cells = [format_figure(key, _at(figures, key, step)) for key in names]
             rows.append([f"{policy.replace('_', '-')}, {name}", f"{figures['states'][step]:.0f}", *cells])
     header = ["in these moves", "positions", *(LABELS[key] for key in names)]
-    return Table(title=f"{step} moves ahead, by what happened on the way", header=header, rows=rows)
+    return Table(title=f"{step} moves ahead on {size}x{size}, by what happened on the way", header=header, rows=rows)
 
 
 def komi_table(sweep: Mapping[str, Any]) -> Table:
@@ -135,23 +169,48 @@ def komi_table(sweep: Mapping[str, Any]) -> Table:
     return Table(title=title, header=["komi", "value", "score"], rows=rows, note=note)
 
 
-def size_table(certificate: Mapping[str, Any]) -> Table:
-    """Boards that it was not trained on, beside those that it was."""
+def unmet_table(certificate: Mapping[str, Any], unmet: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Where it was not trained, beside where it was."""
     step = reference_step(certificate)
     names = [name for name in ("winner", *IN_SLICES) if name not in certificate["not_measured"]]
-    own = certificate["drift"]["on_policy"]["all"]
-    lines = [(f"{certificate['games']['size']}, trained", certificate["games"]["count"], own)]
-    lines += [(size, entry["games"], entry["drift"]) for size, entry in certificate["sizes"].items()]
+    lines = [
+        (f"{board['games']['size']}x{board['games']['size']}, trained", board["games"], board["drift"]["on_policy"])
+        for board in boards_of(certificate)
+    ]
     rows = []
-    for size, games, sources in lines:
-        cells = [format_figure(name, _at(sources["imagined"], name, step)) for name in names]
+    for name, games, sources in [
+        *((name, games["count"], slices["all"]) for name, games, slices in lines),
+        *((name, entry["games"], entry["drift"]) for name, entry in unmet.items()),
+    ]:
+        cells = [format_figure(key, _at(sources["imagined"], key, step)) for key in names]
         fresh = format_figure("winner", _at(sources["fresh"], "winner", step))
-        rows.append([str(size), str(games), fresh, *cells])
-    header = ["board size", "games", "winner right by a fresh look, %", *(LABELS[name] for name in names)]
-    return Table(title=f"Board sizes, {step} moves ahead", header=header, rows=rows)
+        rows.append([name, str(games), fresh, *cells])
+    header = ["", "games", "winner right by a fresh look, %", *(LABELS[name] for name in names)]
+    note = "At an untrained komi the same games are scored anew."
+    return Table(title=f"Where it was not trained, {step} moves ahead", header=header, rows=rows, note=note)
 
 
-def tree_table(audit: Mapping[str, Any]) -> Table:
+def match_table(matches: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row a match."""
+    rows = [
+        [
+            name,
+            *map(str, match["simulations"]),
+            str(match["games"]),
+            f"{match['elo_gain']:+.0f}",
+            f"{match['elo_error']:.0f}",
+        ]
+        for name, match in matches.items()
+    ]
+    return Table(
+        title="Imagination against real boards",
+        header=["", "simulations, imagined", "simulations, real", "games", "Elo of imagination", "+-, 95 %"],
+        rows=rows,
+        note="The same weights search both ways, in pairs of games of one opening.",
+    )
+
+
+def tree_table(audit: Mapping[str, Any], size: int) -> Table:
     """One row a depth of the searched trees."""
     rows = [
         [
@@ -166,7 +225,7 @@ def tree_table(audit: Mapping[str, Any]) -> Table:
     ]
     header = ["depth", "nodes", "visits", "visits after an illegal move, %", "after the end, %", "value error"]
     return Table(
-        title=f"Trees of {audit['positions']} searches with {audit['simulations']} simulations",
+        title=f"Trees of {audit['positions']} searches with {audit['simulations']} simulations on {size}x{size}",
         header=header,
         rows=rows,
     )

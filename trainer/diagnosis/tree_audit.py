@@ -15,9 +15,8 @@ from engine.go.kernels import NO_MOVE
 from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchSearch
 from engine.search.config import SearchConfig
-from engine.search.roots import RootBatch
 from engine.search.tree import EXPANDED, NO_ACTION, ROOT, Tree
-from trainer.diagnosis.positions import Position, replay_to
+from trainer.diagnosis.positions import Position, replay_to, roots_of
 
 LOOKS_AT_ONCE: Final = 1024
 
@@ -48,15 +47,7 @@ def audit_trees(
     config = dataclasses.replace(config, num_simulations=num_simulations, dirichlet_fraction=0.0)
     boards = replay_to(positions, size)
     search = BatchSearch(evaluator, batch_size=len(positions), num_actions=boards.num_actions, config=config)
-    roots = RootBatch(
-        observations=boards.observe(),
-        legal_mask=boards.legal_mask(),
-        to_play=boards.to_play.copy(),
-        terminal_values=boards.terminal_values(),
-        pass_pass_values=boards.pass_pass_values(),
-        pass_action=boards.area,
-    )
-    search.run(roots, rng=rng, gumbel_scale=0.0)
+    search.run(roots_of(boards), rng=rng, gumbel_scale=0.0)
     paths = find_paths(search.tree)
     replay = replay_paths(positions, paths, size=size)
     errors = _value_errors(evaluator, search.tree, replay)
@@ -105,10 +96,10 @@ def _value_errors(evaluator: Evaluator, tree: Tree, replay: Replay) -> NDArray[n
     used = np.arange(tree.parent.shape[1]) < tree.num_nodes[:, None]
     finished = replay.boards.finished.reshape(used.shape)
     compared = used & replay.legal & ~replay.over & ~finished & (tree.status == EXPANDED)
-    observations = replay.boards.observe()[compared.ravel()]
-    fresh = np.zeros(len(observations), np.float32)
+    rows = np.flatnonzero(compared)
+    fresh = np.zeros(len(rows), np.float32)
     for begin in range(0, len(fresh), LOOKS_AT_ONCE):
-        part = observations[begin : begin + LOOKS_AT_ONCE]
+        part = replay.boards.take(rows[begin : begin + LOOKS_AT_ONCE]).observe()
         slots = np.arange(len(part), dtype=np.int32)  # the search is over, its hidden states may go
         fresh[begin : begin + len(part)] = evaluator.initial(part, slots).value
     errors = np.full(used.shape, np.nan, np.float32)
