@@ -96,7 +96,9 @@ def roots_of(boards: GoBatch) -> RootBatch:
     )
 
 
-def play_games(config: TrainConfig, evaluator: PositionEvaluator, *, count: int, rng: np.random.Generator) -> list[GameRecord]:
+def play_games(
+    config: TrainConfig, evaluator: PositionEvaluator, *, count: int, rng: np.random.Generator
+) -> list[GameRecord]:
     """`count` games of self-play as in training: the first of each slot, so that short games are not preferred.
 
     The evaluator needs `count * (config.search.num_simulations + 1)` slots.
