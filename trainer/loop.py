@@ -30,12 +30,10 @@ from trainer.run import Run, run_figures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a new run begins with instead of nothing; each a checkpoint or a run's folder."""
+    """What a new run begins with instead of nothing, at step 0; each a checkpoint or a run's folder."""
 
-    start: Path | None = None
-    """Go on with this one elsewhere: its counters, optimiser and learning rate too."""
     weights: Path | None = None
-    """Take this one's network, and begin at step 0."""
+    """Take this one's network."""
     games: Path | None = None
     """Take this one's games, and learn from them first."""
 
@@ -45,7 +43,7 @@ def train(
     out: Path,
     *,
     reporter: Reporter,
-    resume: bool = False,
+    resume: bool | Path = False,
     origin: Origin | None = None,
     device: str = "cpu",
     time_limit_s: float | None = None,
@@ -53,14 +51,17 @@ def train(
 ) -> Run:
     """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
 
-    `origin` is for a run that is new in `out`; one that is resumed has its own.
+    `resume`: go on with the run in `out`, if there is one; else with the newest checkpoint of this run's folder, this
+    checkpoint, or this models/NAME/state, its counters, optimiser and learning rate too. `origin` is for a run that is
+    new; one that is resumed has its own.
 
     It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
     the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
     on; the last one raises `TengenError`.
 
-    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if that run does not fit `config`, or if
-    `out` is in use by another process or cannot be written, and `EvaluationError` when the loss is no longer finite.
+    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
+    `config`, or if `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder
+    without a checkpoint that is needed, and `EvaluationError` when the loss is no longer finite.
     """
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
@@ -87,21 +88,20 @@ def train(
 
 
 def _open_run(
-    config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool, origin: Origin, device: str
+    config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool | Path, origin: Origin, device: str
 ) -> Run:
-    """A new run, or the one in `checkpoints` where it stopped; see `train`."""
+    """A new run, or one that goes on where it stopped; see `train`."""
     for path in sweep(checkpoints):
         reporter.note(f"removed {path.name}, left behind by an interrupted write")
     saved = _newest(checkpoints, reporter)
-    if saved is not None and not resume:
+    if saved is not None and resume is False:
         raise InvalidConfig(
             f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
         )
-    is_new = saved is None
-    if is_new:
-        saved = _load(origin.start)
+    if saved is None and isinstance(resume, Path):
+        saved = _load(resume)
     run = Run(config, device=device, saved=saved)
-    if is_new:
+    if saved is None:
         run.adopt(_load(origin.weights), _load(origin.games))
     if saved is not None:
         reporter.rewind(run.iteration, run.learner.step_count)

@@ -12,7 +12,7 @@ import pytest
 
 import tengen
 from trainer.checkpoint import find_checkpoint, load_checkpoint
-from trainer.cli import describe, parse_device, parse_duration
+from trainer.cli import describe, make_parser, parse_device, parse_duration
 from trainer.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +48,20 @@ def test_a_configuration_in_a_few_words() -> None:
     config = load_config("go9", ["network.channels=40", "search.num_simulations=20"])
     assert describe(config) == "9x9 Go, network 40/3/2, 20 simulations"
     assert describe(load_config("cartpole")).startswith("CartPole-v1, network ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resume"),
+    [
+        ([], False),
+        (["--resume"], True),
+        (["--resume", "--out", "b"], True),
+        (["--device", "cpu", "--time-limit", "9m", "--resume", "a", "--out", "b"], Path("a")),
+    ],
+)
+def test_resume_with_and_without_a_folder(arguments: list[str], resume: bool | Path) -> None:
+    parsed = make_parser().parse_args(["go5", *arguments])
+    assert (parsed.preset, parsed.resume) == ("go5", resume)
 
 
 @pytest.mark.parametrize(
