@@ -1,9 +1,9 @@
 """Checkpoints of a run: a folder each, written whole or not at all, read newest first.
 
 A checkpoint holds weights.safetensors (network and averaged weights), optimizer.safetensors, selfplay.safetensors
-(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests); long games in
-progress and replay go on in selfplay-1.safetensors and so on. Resuming needs only the weights; what else is missing
-starts afresh. No pickle anywhere.
+(games in progress), replay.safetensors and state.json (configuration, counters, generators, digests); what is too large
+for one file goes on in replay-1.safetensors and so on. Resuming needs only the weights; what else is missing starts
+afresh, and so do games that were damaged. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import safetensors.torch
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
@@ -32,8 +33,7 @@ from trainer.shards import read_shards, shard_names, write_shards
 CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints in the run's own."""
 STATE = "state.json"
-WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
-SELFPLAY, REPLAY = "selfplay", "replay"
+WEIGHTS, OPTIMIZER, SELFPLAY, REPLAY = "weights", "optimizer", "selfplay", "replay"
 """Stems of `trainer.shards`."""
 TEMPORARY = ".tmp"
 KEPT = 3
@@ -58,6 +58,8 @@ class Checkpoint:
     """`pack_games` of the window and the held-out games."""
     selfplay: dict[str, NDArray[Any]] | None = None
     """`SelfPlay.state()`."""
+    lost: tuple[str, ...] = ()
+    """Files that are missing or damaged, of parts that a run can do without: those parts are left out."""
 
     @property
     def averaged_weights(self) -> dict[str, Tensor]:
@@ -107,10 +109,8 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     folder.mkdir(parents=True)
     moments = {k: v for k, v in checkpoint.learner.items() if k.startswith("optimizer.")}
     weights = {k: v for k, v in checkpoint.learner.items() if k not in moments}
-    safetensors.torch.save_file(_contiguous(weights), folder / WEIGHTS)
-    if moments:
-        safetensors.torch.save_file(_contiguous(moments), folder / OPTIMIZER)
-    for part, arrays in ((REPLAY, checkpoint.replay), (SELFPLAY, checkpoint.selfplay)):
+    learner = {WEIGHTS: _to_arrays(weights), OPTIMIZER: _to_arrays(moments)}
+    for part, arrays in (learner | {REPLAY: checkpoint.replay, SELFPLAY: checkpoint.selfplay}).items():
         if arrays:
             write_shards(folder, part, arrays)
     files = sorted(p.name for p in folder.iterdir())
@@ -128,22 +128,33 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads one checkpoint folder; raises `ModelInvalid` if it is damaged and `ModelNotFound` if it is none."""
+    """Reads one checkpoint folder; see `Checkpoint.lost` for games that are damaged.
+
+    Raises `ModelInvalid` if the weights, the optimiser or the state are damaged and `ModelNotFound` if it is none.
+    """
     if not (path / STATE).is_file():
         raise ModelNotFound(f"{path} is no checkpoint: it has no {STATE}")
     state = _read_state(path / STATE)
+    digests: dict[str, str] = state["sha256"]
+    files = {part: shard_names(part, list(digests)) for part in (WEIGHTS, OPTIMIZER, REPLAY, SELFPLAY)}
+    lost = {name for name, digest in digests.items() if not _is_whole(path / name, digest)}
+    for name in (*files[WEIGHTS], *(name for name in files[OPTIMIZER] if (path / name).exists())):
+        if name in lost:
+            raise ModelInvalid(f"{path / name} is missing or damaged: its sha256 is not the one in {STATE}")
     try:
-        for name, digest in state["sha256"].items():
-            if (path / name).is_file() and _digest(path / name) != digest:
-                raise ModelInvalid(f"{path / name} is damaged: its sha256 is not the one in {STATE}")
         config = config_from_dict(state["config"])
-        learner = safetensors.torch.load_file(path / WEIGHTS)
-        if (path / OPTIMIZER).is_file():
-            learner |= safetensors.torch.load_file(path / OPTIMIZER)
-        replay, selfplay = (read_shards(path, shard_names(part, list(state["sha256"]))) for part in (REPLAY, SELFPLAY))
+        parts = {part: None if lost & {*names} else read_shards(path, names) for part, names in files.items()}
     except (OSError, SafetensorError, InvalidConfig) as error:
         raise ModelInvalid(f"{path} is damaged: {error}") from error
-    return Checkpoint(config=config, learner=learner, progress=state["progress"], replay=replay, selfplay=selfplay)
+    learner = (parts[WEIGHTS] or {}) | (parts[OPTIMIZER] or {})
+    return Checkpoint(
+        config=config,
+        learner={name: torch.from_numpy(array) for name, array in learner.items()},
+        progress=state["progress"],
+        replay=parts[REPLAY],
+        selfplay=parts[SELFPLAY],
+        lost=tuple(name for name in digests if name in lost),
+    )
 
 
 def _read_state(path: Path) -> dict[str, Any]:
@@ -188,12 +199,16 @@ def find_checkpoint(source: Path) -> Path:
     raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
 
 
-def sweep(folder: Path) -> list[Path]:
-    """Removes what interrupted writes left behind; returns what it removed."""
-    stray = list(folder.glob(f"*{TEMPORARY}")) if folder.is_dir() else []
+def sweep(folder: Path, pattern: str = f"*{TEMPORARY}") -> list[Path]:
+    """Removes what interrupted writes left behind, folders and files; returns what it removed."""
+    stray = list(folder.glob(pattern)) if folder.is_dir() else []
     for path in stray:
-        shutil.rmtree(path, ignore_errors=True)
-    return stray
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+    return [path for path in stray if not path.exists()]
 
 
 _SCALARS = ("bootstrap", "komi", "score")
@@ -241,8 +256,8 @@ def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32], areas: N
     return [piece.copy() for piece in np.split(values, np.cumsum(rows)[:-1])]
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+def _to_arrays(tensors: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
 
 
 def _state_digest(state: dict[str, Any]) -> str:
@@ -251,6 +266,14 @@ def _state_digest(state: dict[str, Any]) -> str:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    """Whether the file is there and can be read as it was written."""
+    try:
+        return _digest(path) == digest
+    except OSError:
+        return False
 
 
 def _sync(path: Path) -> None:

@@ -24,7 +24,7 @@ from trainer.checkpoint import (
     sweep,
 )
 from trainer.config import TrainConfig
-from trainer.progress import Reporter
+from trainer.progress import LOG_TEMPORARY, Reporter
 from trainer.run import Run, run_figures
 
 
@@ -91,7 +91,7 @@ def _open_run(
     config: TrainConfig, checkpoints: Path, reporter: Reporter, *, resume: bool | Path, origin: Origin, device: str
 ) -> Run:
     """A new run, or one that goes on where it stopped; see `train`."""
-    for path in sweep(checkpoints):
+    for path in (*sweep(checkpoints), *sweep(checkpoints.parent, LOG_TEMPORARY)):
         reporter.note(f"removed {path.name}, left behind by an interrupted write")
     saved = _newest(checkpoints, reporter)
     if saved is not None and resume is False:
@@ -100,6 +100,8 @@ def _open_run(
         )
     if saved is None and isinstance(resume, Path):
         saved = _load(resume)
+    if saved is not None and saved.lost:
+        reporter.note(f"missing or damaged: {', '.join(saved.lost)}; the weights are whole, the rest of it begins anew")
     run = Run(config, device=device, saved=saved)
     if saved is None:
         run.adopt(_load(origin.weights), _load(origin.games))

@@ -23,7 +23,7 @@ from trainer.sample_games import write_sample
 if TYPE_CHECKING:
     from trainer.run import Run
 
-LOG = "training.jsonl"
+LOG, LOG_TEMPORARY = "training.jsonl", "training.tmp"
 SHOWN = ("elo", "loss/policy", "loss/value", "loss/board", "loss/reward", "moves_per_s", "windows_per_s")
 """Figures in the line that a person reads."""
 
@@ -76,7 +76,7 @@ class Reporter:
             lines = log.read_text(errors="replace").splitlines(keepends=True)
             kept = [line for line in lines if _iteration(line) <= iteration]
             if len(kept) < len(lines):
-                temporary = log.with_suffix(".tmp")
+                temporary = log.with_name(LOG_TEMPORARY)
                 temporary.write_text("".join(kept))
                 temporary.replace(log)
 

@@ -27,13 +27,12 @@ def write_shards(folder: Path, stem: str, arrays: Mapping[str, NDArray[Any]]) ->
 
 
 def read_shards(folder: Path, names: list[str]) -> Arrays | None:
-    """The arrays in the files `names` of `folder`, whole again; None where a file is missing, or none is named."""
-    paths = [folder / name for name in names]
-    if not paths or not all(path.is_file() for path in paths):
+    """The arrays in the files `names` of `folder`, whole again; None where none is named. Raises `OSError`."""
+    if not names:
         return None
     pieces: dict[str, list[NDArray[Any]]] = {}
-    for path in paths:
-        for key, array in sorted(safetensors.numpy.load_file(path).items(), key=_place):
+    for name in names:
+        for key, array in sorted(safetensors.numpy.load_file(folder / name).items(), key=_place):
             pieces.setdefault(key.rpartition("#")[0] or key, []).append(array)
     return {name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in pieces.items()}
 

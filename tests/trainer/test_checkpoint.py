@@ -14,6 +14,7 @@ import torch
 from engine.errors import ModelInvalid, ModelNotFound
 from tests.support.go_games import random_games
 from trainer import checkpoint as module
+from trainer import shards
 from trainer.checkpoint import (
     Checkpoint,
     list_checkpoints,
@@ -25,6 +26,8 @@ from trainer.checkpoint import (
     unpack_games,
 )
 from trainer.config import TrainConfig
+from trainer.learner import Learner
+from trainer.network import NetworkConfig, make_network
 
 
 def make_checkpoint(value: float = 1.0) -> Checkpoint:
@@ -65,18 +68,67 @@ def test_resuming_needs_only_the_weights(tmp_path: Path) -> None:
     assert loaded.replay is None
     assert loaded.selfplay is None
     assert set(loaded.learner) == {"averaged.w", "network.w"}
+    assert set(loaded.lost) == {"replay.safetensors", "selfplay.safetensors", "optimizer.safetensors"}
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "replay.safetensors", "state.json"])
-@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
-def test_damage_is_noticed(tmp_path: Path, name: str, damage: str) -> None:
+def damage(path: Path, kind: str) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    path.write_bytes({"flip": bytes(data), "truncate": bytes(data[: len(data) // 2]), "empty": b""}.get(kind, b""))
+    if kind == "missing":
+        path.unlink()
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("kind", ["flip", "truncate", "empty"])
+def test_damage_is_noticed(tmp_path: Path, name: str, kind: str) -> None:
     path = save_checkpoint(tmp_path, make_checkpoint(), name="step-1")
-    data = bytearray((path / name).read_bytes())
-    if damage == "flip":
-        data[len(data) // 2] ^= 0x55
-    (path / name).write_bytes({"flip": bytes(data), "truncate": bytes(data[: len(data) // 2]), "empty": b""}[damage])
+    damage(path / name, kind)
     with pytest.raises(ModelInvalid, match="damaged"):
         load_checkpoint(path)
+
+
+def test_weights_that_are_missing_are_noticed(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, make_checkpoint(), name="step-1")
+    damage(path / "weights.safetensors", "missing")
+    with pytest.raises(ModelInvalid, match="is missing or damaged"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("part", ["replay", "selfplay"])
+@pytest.mark.parametrize("kind", ["flip", "truncate", "empty", "missing"])
+def test_games_that_are_damaged_do_not_cost_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, kind: str
+) -> None:
+    """One file of several: the part is left out whole, never shortened."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", 8)
+    path = save_checkpoint(tmp_path, make_checkpoint(), name="step-1")
+    damage(path / f"{part}-1.safetensors", kind)
+    loaded = load_checkpoint(path)
+    assert loaded.lost == (f"{part}-1.safetensors",)
+    assert getattr(loaded, part) is None
+    other = {"replay": "selfplay", "selfplay": "replay"}[part]
+    assert getattr(loaded, other) is not None
+    assert loaded.learner.keys() == make_checkpoint().learner.keys()
+
+
+def test_a_large_network_goes_into_files_that_can_be_moved_about(tmp_path: Path) -> None:
+    network = NetworkConfig(kind="go", channels=128, representation_blocks=5, dynamics_blocks=4)
+    config = dataclasses.replace(TrainConfig(), network=network)
+    learner = Learner(make_network(network), config.learner)
+    for parameter in learner.network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    learner.optimizer.step()
+    checkpoint = dataclasses.replace(make_checkpoint(), config=config, learner=learner.state())
+    path = save_checkpoint(tmp_path, checkpoint, name="step-1")
+    sizes = {file.name: file.stat().st_size for file in path.iterdir()}
+    assert max(sizes.values()) <= 15.5 * 2**20
+    assert {"weights-1.safetensors", "optimizer-1.safetensors"} <= sizes.keys()
+    loaded = load_checkpoint(path)
+    assert loaded.lost == ()
+    assert loaded.learner.keys() == checkpoint.learner.keys()
+    assert all(torch.equal(tensor, loaded.learner[name]) for name, tensor in checkpoint.learner.items())
+    Learner(make_network(network), config.learner).load_state(loaded.learner, step_count=1)
 
 
 def test_a_changed_number_in_the_state_is_noticed(tmp_path: Path) -> None:
@@ -137,6 +189,14 @@ def test_a_full_disk_is_an_oserror_and_leaves_what_was_there(tmp_path: Path, par
         save_checkpoint(tmp_path, dataclasses.replace(make_checkpoint(2.0), **{part: large}), name="step-2")
     assert [path.name for path in tmp_path.iterdir()] == ["step-1"]
     assert load_checkpoint(tmp_path / "step-1").averaged_weights["w"][0] == 1.0
+
+
+def test_stray_files_are_swept_as_well(tmp_path: Path) -> None:
+    for name in ("weights.tmp", "training.tmp", "training.jsonl"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in sweep(tmp_path, "training.tmp")] == ["training.tmp"]
+    assert [path.name for path in sweep(tmp_path)] == ["weights.tmp"]
+    assert [path.name for path in tmp_path.iterdir()] == ["training.jsonl"]
 
 
 def test_damaged_checkpoints_that_were_set_aside_make_no_new_one_drop(tmp_path: Path) -> None:

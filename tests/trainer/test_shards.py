@@ -40,12 +40,13 @@ def test_arrays_come_back_whole_from_files_within_the_bound(
         assert np.array_equal(again[name], array), name
 
 
-def test_a_part_without_one_of_its_files_is_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_without_one_of_its_files_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD_BYTES", 5_000)
     write_shards(tmp_path, "part", ARRAYS)
     files = shard_names("part", names_in(tmp_path))
     (tmp_path / files[1]).unlink()
-    assert read_shards(tmp_path, files) is None
+    with pytest.raises(FileNotFoundError):
+        read_shards(tmp_path, files)
     assert read_shards(tmp_path, []) is None
 
 
