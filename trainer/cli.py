@@ -46,15 +46,19 @@ def parse_device(text: str) -> str:
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     presets = ", ".join(sorted(path.stem for path in PRESETS.glob("*.toml")))
-    parser = argparse.ArgumentParser(prog="tengen train", description="Learn a game by self-play alone.")
-    parser.add_argument("preset", help=f"one of: {presets}; or the path of a .toml file")
+    parser = argparse.ArgumentParser(
+        prog="tengen train", usage="%(prog)s PRESET [options]", description="Learn a game by self-play alone."
+    )
+    parser.add_argument("preset", metavar="PRESET", help=f"one of: {presets}; or the path of a .toml file")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<preset's name>)")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in the folder")
     parser.add_argument(
-        "--start",
+        "--resume",
         type=Path,
+        nargs="?",
+        const=True,
+        default=False,
         metavar="FOLDER",
-        help="go on in a new folder from this checkpoint, run or models/NAME/state",
+        help="go on with the run in --out; where that holds none, with this run, checkpoint or models/NAME/state",
     )
     parser.add_argument(
         "--weights",
@@ -95,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             out,
             reporter=reporter,
             resume=arguments.resume,
-            origin=Origin(start=arguments.start, weights=arguments.weights, games=arguments.games),
+            origin=Origin(weights=arguments.weights, games=arguments.games),
             device=arguments.device,
             probe=make_probe(arguments, note=reporter.note),
             time_limit_s=arguments.time_limit,

@@ -52,7 +52,7 @@ from trainer.run_facts import read_curve, thin, training_facts
 
 CARD: Final = "README.md"
 TRAINING_STATE: Final = "state"
-"""What `tengen train --start` goes on from, inside a model folder whose training is not over."""
+"""What `tengen train --resume` goes on from, inside a model folder whose training is not over."""
 CURVE: Final = "training.jsonl"
 CURVE_ROWS: Final = 200
 """Rows of a run's figures that go with the model."""
@@ -271,7 +271,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--certificate", type=Path, metavar="FILE.json", help="what `tengen diagnose` wrote, to go with it"
     )
     parser.add_argument(
-        "--with-state", action="store_true", help="add state/, from which `tengen train --start` can go on"
+        "--with-state", action="store_true", help="add state/, from which `tengen train --resume` can go on"
     )
     parser.add_argument(
         "--int8", action="store_true", help=f"also make models/NAME{INT8_SUFFIX}, the quantised form, for Go"

@@ -32,12 +32,10 @@ from trainer.run import Run, run_figures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What a new run begins with instead of nothing; each a checkpoint or a run's folder."""
+    """What a new run begins with instead of nothing, at step 0; each a checkpoint or a run's folder."""
 
-    start: Path | None = None
-    """Go on with this one elsewhere: its counters, optimiser and learning rate too."""
     weights: Path | None = None
-    """Take this one's network, and begin at step 0."""
+    """Take this one's network."""
     games: Path | None = None
     """Take this one's games, and learn from them first."""
 
@@ -47,7 +45,7 @@ def train(
     out: Path,
     *,
     reporter: Reporter,
-    resume: bool = False,
+    resume: bool | Path = False,
     origin: Origin | None = None,
     device: str = "cpu",
     probe: Callable[[TrainConfig], TrainConfig] | None = None,
@@ -56,15 +54,18 @@ def train(
 ) -> Run:
     """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
 
-    `origin` is for a run that is new in `out`; one that is resumed has its own. `probe` chooses the games in step,
-    unless some are in progress already: they go on, as many as they are.
+    `resume`: go on with the run in `out`, if there is one; else with the newest checkpoint of this run's folder, this
+    checkpoint, or this models/NAME/state, its counters, optimiser and learning rate too. `origin` is for a run that is
+    new; one that is resumed has its own. `probe` chooses the games in step, unless some are in progress already:
+    they go on, as many as they are.
 
     It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
     the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
     on; the last one raises `TengenError`.
 
-    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if that run does not fit `config`, or if
-    `out` is in use by another process or cannot be written, and `EvaluationError` when the loss is no longer finite.
+    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
+    `config`, or if `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder
+    without a checkpoint that is needed, and `EvaluationError` when the loss is no longer finite.
     """
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
@@ -106,22 +107,23 @@ def _open_run(
     checkpoints: Path,
     reporter: Reporter,
     *,
-    resume: bool,
+    resume: bool | Path,
     origin: Origin,
     device: str,
     probe: Callable[[TrainConfig], TrainConfig] | None,
 ) -> Run:
-    """A new run, or the one in `checkpoints` where it stopped; see `train`."""
+    """A new run, or one that goes on where it stopped; see `train`."""
     for path in sweep(checkpoints):
         reporter.note(f"removed {path.name}, left behind by an interrupted write")
     saved = _newest(checkpoints, reporter)
-    if saved is not None and not resume:
+    if saved is not None and resume is False:
         raise InvalidConfig(
             f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
         )
-    is_new = saved is None
-    if is_new:
-        saved = _load(origin.start)
+    if saved is None and isinstance(resume, Path):
+        saved = _load(resume)
+    if saved is not None and saved.lost:
+        reporter.note(f"going on without what begins anew: {'; '.join(saved.lost)}")
     if probe is not None and saved is not None and saved.selfplay:
         games = saved.config.selfplay.num_games
         config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, num_games=games))
@@ -129,7 +131,7 @@ def _open_run(
     elif probe is not None:
         config = probe(config)
     run = Run(config, device=device, saved=saved)
-    if is_new:
+    if saved is None:
         run.adopt(_load(origin.weights), _load(origin.games))
     if saved is not None:
         reporter.rewind(run.iteration, run.learner.step_count)
@@ -183,7 +185,7 @@ def _claimed(out: Path) -> Iterator[None]:
 def _newest(checkpoints: Path, reporter: Reporter) -> Checkpoint | None:
     """The newest whole checkpoint, or else the newest with its weights; those before it are reported and set aside."""
     paths = list_checkpoints(checkpoints)
-    found = newest(paths, lambda problem: reporter.note(f"damaged checkpoint: {problem}"))
+    found = newest(paths, lambda problem: reporter.note(f"checkpoint: {problem}"))
     if found is None:
         if paths:
             raise ModelInvalid(f"none of the {len(paths)} checkpoints in {checkpoints} can be read")
@@ -191,6 +193,4 @@ def _newest(checkpoints: Path, reporter: Reporter) -> Checkpoint | None:
     path, saved = found
     for damaged in paths[: paths.index(path)]:
         set_aside(damaged)
-    if saved.lost:
-        reporter.note(f"going on with {path.name} without its {' and '.join(p.partition(':')[0] for p in saved.lost)}")
     return saved

@@ -12,7 +12,7 @@ import pytest
 
 import tengen
 from trainer.checkpoint import find_checkpoint, load_checkpoint
-from trainer.cli import describe, make_probe, parse_device, parse_duration
+from trainer.cli import describe, make_parser, make_probe, parse_device, parse_duration
 from trainer.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +70,20 @@ def test_a_configuration_in_a_few_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "resume"),
+    [
+        ([], False),
+        (["--resume"], True),
+        (["--resume", "--out", "b"], True),
+        (["--device", "cpu", "--time-limit", "9m", "--resume", "a", "--out", "b"], Path("a")),
+    ],
+)
+def test_resume_with_and_without_a_folder(arguments: list[str], resume: bool | Path) -> None:
+    parsed = make_parser().parse_args(["go5", *arguments])
+    assert (parsed.preset, parsed.resume) == ("go5", resume)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nosuch"], "tengen: no preset 'nosuch'; presets are: cartpole, "),
@@ -123,4 +137,4 @@ def test_an_interrupted_run_is_saved_and_can_be_played_with(tmp_path: Path, caps
     assert [line.partition(":")[0] for line in out[1:]] == ["as first player", "as second player"]
     assert tengen.main(["evaluate", str(tmp_path), "--games", "0"]) == 2
     assert tengen.main(["evaluate", str(tmp_path / "checkpoints" / "nothing")]) == 2
-    assert "holds no whole checkpoint" in capsys.readouterr().err
+    assert "holds no checkpoint" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import EvaluationError, InvalidConfig, TengenError
+from engine.errors import EvaluationError, InvalidConfig, ModelNotFound, TengenError
 from tests.support.go_games import random_games
 from trainer import checkpoint, loop
 from trainer.checkpoint import (
@@ -254,7 +254,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path: Path, capsys: pyte
     (newest / "weights.safetensors").write_bytes(b"nonsense")
     run = run_in(tmp_path, config, 1, resume=True)
     assert run.iteration == load_checkpoint(older).progress["iteration"] + 1
-    assert "damaged checkpoint" in capsys.readouterr().err
+    assert "is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("is_only", [False, True])
@@ -272,7 +272,7 @@ def test_a_damaged_replay_buffer_costs_a_round_at_most(
     run = run_in(tmp_path, config, 1, resume=True)
     assert run.iteration == (before.iteration + 1 if is_only else before.iteration)
     assert run.replay.total_games >= before.replay.total_games
-    assert ("without its replay" in capsys.readouterr().err) == is_only
+    assert ("going on without what begins anew: replay" in capsys.readouterr().err) == is_only
 
 
 def test_three_damaged_checkpoints_do_not_swallow_new_ones(tmp_path: Path) -> None:
@@ -433,12 +433,23 @@ def test_a_new_run_starts_from_the_state_of_a_model(tmp_path: Path) -> None:
             config,
             tmp_path / "second",
             reporter=reporter,
-            origin=Origin(start=tmp_path / "state"),
+            resume=tmp_path / "state",
             should_stop=stop_after(4),
         )
     assert second.iteration == first.iteration + 4
     assert second.learner.step_count > first.learner.step_count
     assert second.replay.total_games >= first.replay.total_games
+
+
+def test_resume_from_elsewhere_goes_on_with_what_is_here(tmp_path: Path, go_run: Path) -> None:
+    """The same command twice: the first call goes on from another folder, the second with its own run."""
+    config, source = miniature("go5"), load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0])
+    for rounds in (1, 2):
+        with Reporter(tmp_path, title="test") as reporter:
+            run = train(config, tmp_path, reporter=reporter, resume=go_run, should_stop=stop_after(1))
+        assert run.iteration == source.progress["iteration"] + rounds
+    with Reporter(tmp_path, title="test") as reporter, pytest.raises(ModelNotFound, match="no checkpoint"):
+        train(config, tmp_path / "new", reporter=reporter, resume=tmp_path / "nothing")
 
 
 def test_a_new_run_takes_over_a_network_and_games(tmp_path: Path, go_run: Path) -> None:
