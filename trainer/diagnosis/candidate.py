@@ -21,8 +21,8 @@ from trainer.config import EnvConfig, TrainConfig, config_from_dict
 from trainer.diagnosis.certificate import weights_digest
 from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, SeenBy, Subject
 from trainer.network import GoNetwork
+from trainer.onnx_graph import OnnxExporter
 from trainer.record import GameRecord
-from trainer.torch_evaluator import TorchEvaluator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,11 @@ def _from_checkpoint(source: Path) -> Candidate:
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"{source} learned {checkpoint.config.env.id}: only models of Go can be diagnosed")
     config = checkpoint.config
+    files = OnnxExporter(network).export()  # searches run as the engine will run them, in the time that it will take
+
+    def make_evaluator(size: int, slots: int) -> Evaluator:
+        return SeenBy(OnnxEvaluator.from_bytes(*files, board_size=size, num_slots=slots), config.variant)
+
     return Candidate(
         name=config.name,
         identity={"weights_sha256": weights_digest(network), "step": checkpoint.progress.get("step")},
@@ -73,7 +78,7 @@ def _from_checkpoint(source: Path) -> Candidate:
         trained_sizes=tuple(sorted(board.env.size for board in config.boards)),
         playable_sizes=(MIN_SIZE, MAX_SIZE),
         subject=NetworkSubject(network, variant=config.variant),
-        make_evaluator=lambda size, slots: SeenBy(TorchEvaluator(network, num_slots=slots), config.variant),
+        make_evaluator=make_evaluator,
         held_out=unpack_games(checkpoint.replay or {}, prefix="holdout."),
     )
 
