@@ -55,28 +55,30 @@ class Learner:
             group["lr"] = learning_rate(self.step_count, self.config)
         self.optimizer.zero_grad(set_to_none=True)
         batch = sum(len(part.observation) for part in parts)
-        figures: dict[str, float] = {}
+        terms: dict[str, Tensor] = {}
         for part in parts:
             share = len(part.observation) / batch
             for name, value in self._add_gradient(part, share).items():
-                figures[name] = figures.get(name, 0.0) + value
+                terms[name] = terms[name] + value if name in terms else value
+        terms["grad_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        # Read all at once: every number that is read waits for the device.
+        figures: dict[str, float] = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
         if not math.isfinite(figures["total"]):
             raise EvaluationError(f"the loss is not finite at step {self.step_count}: {figures}")
-        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm))
-        if not math.isfinite(norm):
+        if not math.isfinite(figures["grad_norm"]):
             raise EvaluationError(f"the gradient is not finite at step {self.step_count}: {figures}")
         self.optimizer.step()
         self.step_count += 1
         self._average()
-        return figures | {"grad_norm": norm}
+        return figures
 
-    def _add_gradient(self, windows: Windows, share: float) -> dict[str, float]:
+    def _add_gradient(self, windows: Windows, share: float) -> dict[str, Tensor]:
         """Adds the gradient of `share` times the losses of `windows`; returns these products and their sum."""
         precision = getattr(torch, self.config.precision)
         losses = compute_losses(self.network, windows.to(self._device), self.config, precision=precision)
         total: Tensor = share * torch.stack(list(losses.values())).sum()
         total.backward()
-        return {name: share * float(loss.detach()) for name, loss in losses.items()} | {"total": float(total.detach())}
+        return {name: share * loss.detach() for name, loss in losses.items()} | {"total": total.detach()}
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -18,16 +18,15 @@ from trainer.windows import GoTargets, Windows
 
 
 def unroll(network: Network, windows: Windows) -> tuple[list[Tensor], list[Tensor]]:
-    """Imagines every window: the K + 1 hidden states and the K reward logits (none without rewards)."""
+    """Imagines every window: the K + 1 hidden states, and the first K of them with the gradient of a step halved."""
     hidden = network.represent(windows.observation)
-    states, rewards = [hidden], []
+    states, halved = [hidden], []
     for planes in windows.action_planes:
         hidden = hidden.mul(0.5) + hidden.detach().mul(0.5)
-        if network.config.reward is not None:
-            rewards.append(network.reward(torch.cat([hidden, planes], 1)))  # type: ignore[union-attr,operator]
+        halved.append(hidden)
         hidden = network.imagine(hidden, planes)
         states.append(hidden)
-    return states, rewards
+    return states, halved
 
 
 def compute_losses(
@@ -39,7 +38,7 @@ def compute_losses(
     """
     is_coarse = precision != torch.float32
     with torch.autocast(windows.observation.device.type, precision) if is_coarse else nullcontext():
-        states, rewards = unroll(network, windows)
+        states, halved = unroll(network, windows)
         consistency = _consistency(network, windows, states) if windows.future_steps else None
     output = network.predict(torch.cat(states).float().contiguous(), auxiliary=True)
     batch, steps = len(windows.observation), len(states) - 1
@@ -53,9 +52,10 @@ def compute_losses(
         "policy": config.policy_weight * (policy * windows.policy_weight.T * step_weight).sum(),
         "value": config.value_weight * (value * outcome_weight).sum(),
     }
-    if rewards:
-        target = network.config.reward.encode(windows.reward)  # type: ignore[union-attr]
-        reward = _cross_entropy(torch.cat(rewards).float(), target).view(steps, batch)
+    if network.config.reward is not None and halved:
+        steps_taken = torch.cat([torch.cat(halved).float(), windows.action_planes.flatten(0, 1)], 1)
+        logits = network.reward(steps_taken)  # type: ignore[union-attr,operator]
+        reward = _cross_entropy(logits, network.config.reward.encode(windows.reward)).view(steps, batch)
         losses["reward"] = config.reward_weight * (reward * windows.reward_weight.T * step_weight[1:]).sum()
     if windows.go is not None:
         losses |= _go_losses(output, windows.go, step_weight, outcome_weight, config)

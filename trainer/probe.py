@@ -23,6 +23,7 @@ from trainer.actor import Publisher, Weights, make_evaluator
 from trainer.config import TrainConfig
 from trainer.learner import Learner
 from trainer.network import make_network
+from trainer.prefetch import prefetched
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
 from trainer.selfplay import SelfPlay, make_env
@@ -33,6 +34,8 @@ WORTH_IT = 1.1
 """Twice the games must make so many times the moves."""
 LEARNER_SHARE = 0.25
 """Of the time, at most, for the learner's steps."""
+MOST_STEPS = 1_000
+"""Of the learner."""
 FILLING_GAMES = 64
 """Games in step to draw the learner's windows from."""
 FILLING_POSITIONS = 4096
@@ -141,15 +144,17 @@ def _time_learner(config: TrainConfig, *, device: str, budget_s: float) -> float
     learner, replay = Learner(make_network(config.network), config.learner, device=device), ReplayBuffer(config.replay)
     for board, share in _boards(config):
         replay.add(_some_games(board, positions=round(share * FILLING_POSITIONS), device=device))
-    builder, rng = MixedWindowBuilder(config), np.random.default_rng(0)
-    batch, steps, begin = config.learner.batch_size, -1, time.monotonic()
-    start = begin
-    while steps < 1 or time.monotonic() - begin < budget_s:
-        if steps == 0:
-            start = time.monotonic()  # the first step compiles
-        learner.step(*builder.build(replay.sample(batch, rng), rng))
-        steps += 1
-    return steps * batch / (time.monotonic() - start)
+    batch, builder, rng = config.learner.batch_size, MixedWindowBuilder(config), np.random.default_rng(0)
+    stop = time.monotonic() + budget_s
+    start = 0.0
+    for steps, windows in enumerate(prefetched(lambda: builder.build(replay.sample(batch, rng), rng), MOST_STEPS)):
+        learner.step(*windows)
+        now = time.monotonic()
+        if not steps:
+            start = now  # the first step compiles
+        elif now > stop:
+            break
+    return steps * batch / (now - start)
 
 
 def _some_games(config: TrainConfig, *, positions: int, device: str) -> list[GameRecord]:

@@ -24,12 +24,13 @@ from trainer.growth import grow
 from trainer.learner import Learner, learning_rate
 from trainer.network import GoNetwork, NetworkConfig, make_network
 from trainer.onnx_graph import ModelBytes
+from trainer.prefetch import prefetched
 from trainer.quantization import draw_walks, quantize
 from trainer.rating import rate
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
-from trainer.windows import MixedWindowBuilder
+from trainer.windows import MixedWindowBuilder, Windows
 
 ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
 """Random streams of a run, besides its seed."""
@@ -189,19 +190,23 @@ class Run:
         mean losses and windows per second."""
         start, batch, total = time.monotonic(), self.config.learner.batch_size, self.config.learner.total_steps
         most = max(1, int(2 * self._round_windows / batch))
+        steps = max(0, min(int(self.windows_owed // batch), total - self.learner.step_count, most))
         sums: dict[str, float] = {}
-        steps = 0
-        while self.windows_owed >= batch and self.learner.step_count < total and steps < most:
-            windows = self.builder.build(self.replay.sample(batch, self.learn_rng), self.learn_rng)
+        for windows in prefetched(self._draw_windows, steps):
             for name, value in self.learner.step(*windows).items():
                 sums[name] = sums.get(name, 0.0) + value
             self.windows_used += batch
             self.windows_owed -= batch
-            steps += 1
             if advance is not None:
                 advance(self.learner.step_count / total)
         rate = {"windows_per_s": steps * batch / (time.monotonic() - start)} if steps else {}
         return {f"loss/{name}": value / steps for name, value in sums.items()} | rate
+
+    def _draw_windows(self) -> list[Windows]:
+        """The next batch to learn from, in its parts."""
+        drawn = self.replay.sample(self.config.learner.batch_size, self.learn_rng)
+        parts = self.builder.build(drawn, self.learn_rng)
+        return [part.pinned() for part in parts] if torch.device(self._device).type == "cuda" else parts
 
     def adopt(self, weights: Checkpoint | None, games: Checkpoint | None) -> None:
         """Begins a new run with the network of one checkpoint, grown to the size of this run's, or with the games of

@@ -7,6 +7,7 @@ in colour, then all games are replayed in step, so that every observation, board
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,15 +71,23 @@ class Windows:
     """Board targets; None for other environments."""
 
     def to(self, device: str) -> Windows:
-        """The same windows with every tensor on `device`."""
-        go = None if self.go is None else dataclasses.replace(self.go, **_moved(self.go, device))
-        return dataclasses.replace(self, go=go, **_moved(self, device))
+        """The same windows with every tensor on `device`; does not wait for those that were `pinned`."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Windows:
+        """The same windows in page-locked memory, from where a GPU fetches them by itself. CUDA only."""
+        return self._changed(Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Windows:
+        """The same windows with every tensor `change`d."""
+        go = None if self.go is None else dataclasses.replace(self.go, **_tensors(self.go, change))
+        return dataclasses.replace(self, go=go, **_tensors(self, change))
 
 
-def _moved(tensors: Windows | GoTargets, device: str) -> dict[str, Tensor]:
-    """The fields of `tensors` that are tensors, on `device`."""
-    values = {field.name: getattr(tensors, field.name) for field in dataclasses.fields(tensors)}
-    return {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+def _tensors(windows: Windows | GoTargets, change: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """The fields that are tensors, `change`d."""
+    values = {field.name: getattr(windows, field.name) for field in dataclasses.fields(windows)}
+    return {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
 
 
 class WindowBuilder:

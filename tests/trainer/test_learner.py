@@ -12,6 +12,7 @@ from trainer.config import EnvConfig, LearnerConfig, TrainConfig
 from trainer.learner import Learner, learning_rate
 from trainer.losses import compute_losses, unroll
 from trainer.network import NetworkConfig, make_network
+from trainer.support import Support
 from trainer.windows import WindowBuilder, Windows
 
 SIZE = 3
@@ -140,6 +141,40 @@ def test_bfloat16_computes_nearly_the_same_losses_and_leaves_weights_float32() -
     assert found == pytest.approx(wanted, rel=0.05, abs=0.01)
     assert found != wanted
     assert {p.dtype for p in coarse.network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_every_head_computes_in_float32(precision: torch.dtype) -> None:
+    """The head of rewards too, which sees the imagined states of every step."""
+    torch.manual_seed(0)
+    reward = Support(low=-1, high=1, bins=3)
+    config = NetworkConfig(kind="vector", observation_size=4, num_actions=2, channels=8, reward=reward)
+    network, count, steps = make_network(config), 6, 2
+    windows = Windows(
+        observation=torch.rand(count, 4),
+        action_planes=torch.eye(2)[torch.randint(2, (steps, count))],
+        policy=torch.full((count, steps + 1, 2), 0.5),
+        policy_weight=torch.ones(count, steps + 1),
+        value=torch.zeros(count, steps + 1),
+        value_weight=torch.ones(count, steps + 1),
+        reward=torch.ones(count, steps),
+        reward_weight=torch.ones(count, steps),
+        future_steps=(),
+        future_observations=torch.zeros(0, count, 4),
+        future_weight=torch.zeros(0, count),
+    )
+    seen = []
+    for head in (network.reward, network.policy, network.value):
+        head[-1].register_forward_hook(lambda *call: seen.append(call[-1].dtype))  # type: ignore[index,union-attr]
+    losses = compute_losses(network, windows, LearnerConfig(), precision=precision)
+    assert seen == [torch.float32] * 3
+    hidden, expected = network.represent(windows.observation), []
+    for planes in windows.action_planes:
+        logits = network.reward(torch.cat([hidden, planes], 1))  # type: ignore[misc,operator]
+        expected.append(-torch.log_softmax(logits, -1)[:, -1].mean() / steps)
+        hidden = network.imagine(hidden, planes)
+    tolerance = 1e-5 if precision == torch.float32 else 0.02
+    assert losses["reward"].item() == pytest.approx(sum(expected).item(), abs=tolerance)  # type: ignore[union-attr]
 
 
 def test_the_average_follows_the_weights_and_forgets_the_start() -> None:

@@ -119,6 +119,30 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str
     }
 
 
+def test_the_gpu_s_preset_rehearsed_with_torch_on_a_cpu(tmp_path: Path) -> None:
+    """ "cpu:0" is not "cpu": torch plays, in parts by threads and in bfloat16, as on CUDA; and resumes bit for bit."""
+    smaller = "env.smaller=[{size=2, komi_low=-1.0, komi_high=1.0, first_share=0.25, last_share=0.25}]"
+    config = miniature("go9-gpu", smaller, "selfplay.search_threads=2", "loop.rate_every=2", "loop.rating_pairs=4")
+    runs = []
+    for name, rounds in (("whole", [3]), ("halves", [1, 2])):
+        for index, count in enumerate(rounds):
+            with Reporter(tmp_path / name, title="test") as reporter:
+                run = train(
+                    config,
+                    tmp_path / name,
+                    reporter=reporter,
+                    resume=index > 0,
+                    device="cpu:0",
+                    should_stop=stop_after(count),
+                )
+        runs.append(load_checkpoint(list_checkpoints(tmp_path / name / CHECKPOINTS)[0]))
+    assert run.iteration == 3
+    assert runs[0].progress["step"] == runs[1].progress["step"] > 0
+    for part in ("learner", "replay", "selfplay"):
+        for name, array in getattr(runs[0], part).items():
+            assert np.array_equal(array, getattr(runs[1], part)[name]), name
+
+
 def test_a_network_that_sees_few_planes_learns_and_becomes_a_model(tmp_path: Path) -> None:
     settings = ["network.observation_size=6", "selfplay.reground_every=1", "selfplay.precision=int8"]
     run = run_in(tmp_path / "run", miniature("go5", "replay.reanalyze_share=0.5", *settings), 2)

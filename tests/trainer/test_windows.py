@@ -26,6 +26,20 @@ def config(**learner: object) -> TrainConfig:
     return TrainConfig(env=EnvConfig(size=SIZE), learner=LearnerConfig(**settings))  # type: ignore[arg-type]
 
 
+def test_a_batch_stays_as_it_is_while_the_next_is_built() -> None:
+    builder, rng = WindowBuilder(config(), num_actions=SIZE * SIZE + 1), np.random.default_rng(0)
+    first, second = ([(game, 3) for game in random_games(8, size=SIZE, seed=seed)] for seed in (0, 1))
+    windows = builder.build(first, rng)
+    kept = windows._changed(torch.clone)
+    assert not torch.equal(builder.build(second, rng).observation, kept.observation)
+    for before, now in ((kept, windows), (kept.go, windows.go)):
+        assert now is not None
+        for field in dataclasses.fields(now):
+            value = getattr(now, field.name)
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(value, getattr(before, field.name)), field.name
+
+
 def test_a_window_is_what_the_rules_say() -> None:
     games = random_games(6, size=SIZE, seed=1)
     pairs = [(game, min(i * 3, len(game) - 1)) for i, game in enumerate(games)]
