@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from trainer.config import PRESETS, TrainConfig, load_config
+from trainer.deadline import Deadline
 from trainer.loop import Origin, train
 from trainer.probe import probe
 from trainer.progress import Reporter
@@ -67,7 +69,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--games", type=Path, metavar="FOLDER", help="begin a new run by learning from this run's games (distillation)"
     )
     parser.add_argument(
-        "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
+        "--time-limit",
+        type=parse_duration,
+        metavar="9m",
+        help="end within this time, probe and all, with everything saved",
     )
     parser.add_argument(
         "--probe", type=parse_duration, metavar="60s", help="measure for so long first, and choose the games in step"
@@ -81,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `tengen train`; returns the exit status."""
+    start = time.monotonic()
     arguments = make_parser().parse_args(argv)
     config = load_config(arguments.preset, arguments.set)
     out = arguments.out or Path("runs") / config.name
@@ -97,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             resume=arguments.resume,
             origin=Origin(weights=arguments.weights, games=arguments.games),
             device=arguments.device,
-            time_limit_s=arguments.time_limit,
+            deadline=Deadline(arguments.time_limit, start=start),
             should_stop=stop,
         )
     return 0
