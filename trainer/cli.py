@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 
 from trainer.config import PRESETS, TrainConfig, load_config
+from trainer.deadline import Deadline
 from trainer.loop import Origin, train
 from trainer.probe import Note, probe
 from trainer.progress import Reporter
@@ -70,7 +72,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--games", type=Path, metavar="FOLDER", help="begin a new run by learning from this run's games (distillation)"
     )
     parser.add_argument(
-        "--time-limit", type=parse_duration, metavar="9m", help="stop and save before the round that would take longer"
+        "--time-limit",
+        type=parse_duration,
+        metavar="9m",
+        help="end within this time, probe and all, with everything saved",
     )
     parser.add_argument(
         "--probe",
@@ -87,6 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `tengen train`; returns the exit status."""
+    start = time.monotonic()
     arguments = make_parser().parse_args(argv)
     config = load_config(arguments.preset, arguments.set)
     out = arguments.out or Path("runs") / config.name
@@ -102,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             origin=Origin(weights=arguments.weights, games=arguments.games),
             device=arguments.device,
             probe=make_probe(arguments, note=reporter.note),
-            time_limit_s=arguments.time_limit,
+            deadline=Deadline(arguments.time_limit, start=start),
             should_stop=stop,
         )
     return 0

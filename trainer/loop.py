@@ -1,13 +1,12 @@
 """The training loop: round after round of a `Run`, its checkpoints, and when to stop.
 
-Only checkpoint times and limits look at a clock.
+Only checkpoint times and the deadline look at a clock.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import fcntl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from trainer.checkpoint import (
     sweep,
 )
 from trainer.config import TrainConfig
+from trainer.deadline import Deadline
 from trainer.progress import Reporter
 from trainer.run import Run, run_figures
 
@@ -49,19 +49,19 @@ def train(
     origin: Origin | None = None,
     device: str = "cpu",
     probe: Callable[[TrainConfig], TrainConfig] | None = None,
-    time_limit_s: float | None = None,
+    deadline: Deadline | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Trains until the preset's last step, `should_stop`, or the time limit, and leaves a checkpoint behind.
+    """Trains until the preset's last step, `should_stop`, or the deadline, and leaves a checkpoint behind.
 
     `resume`: go on with the run in `out`, if there is one; else with the newest checkpoint of this run's folder, this
     checkpoint, or this models/NAME/state, its counters, optimiser and learning rate too. `origin` is for a run that is
     new; one that is resumed has its own. `probe` chooses the games in step, unless some are in progress already:
     they go on, as many as they are.
 
-    It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
-    the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
-    on; the last one raises `TengenError`.
+    It stops between two rounds of play and learning only: before one that, with its rating and the last checkpoint,
+    would overrun the deadline if they took as long as before. A checkpoint that cannot be written on the way is
+    reported and training goes on; the last one raises `TengenError`.
 
     Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
     `config`, or if `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder
@@ -79,27 +79,38 @@ def train(
             probe=probe,
         )
         stack.callback(run.close)
-        begin = saved_at = time.monotonic()
-        saved_iteration = run.iteration
+        deadline = deadline or Deadline()
+        saved_at, saved_iteration = deadline.now(), run.iteration
+        is_stopping = False
         while run.learner.step_count < config.learner.total_steps:
-            round_begin, stage = time.monotonic(), run.stage
-            metrics = run.iterate(reporter.advance)
-            reporter.report(run_figures(run) | metrics)
-            if run.stage > stage:
-                won = f", {metrics['win_rate']:.1%} won" if "win_rate" in metrics else ""
-                reporter.note(f"stage {run.stage} of {len(config.stages)} is over{won}")
-            reporter.sample(run)
-            now = time.monotonic()
-            if now - saved_at > 60 * config.loop.checkpoint_minutes:
-                if _try_to_save(run, out / CHECKPOINTS, reporter):
-                    saved_iteration = run.iteration
-                saved_at = now
-            if should_stop() or (time_limit_s is not None and 2 * now - round_begin - begin > time_limit_s):
+            if is_stopping or not deadline.allows_another(ratings=run.ratings_due(1)):
                 reporter.note("stopping early; resume with --resume")
                 break
+            stage = run.stage
+            figures = _timed_round(run, deadline, reporter)
+            reporter.report(figures)
+            if run.stage > stage:
+                won = f", {figures['win_rate']:.1%} won" if "win_rate" in figures else ""
+                reporter.note(f"stage {run.stage} of {len(config.stages)} is over{won}")
+            reporter.sample(run)
+            is_stopping = should_stop()
+            if deadline.now() - saved_at > 60 * config.loop.checkpoint_minutes:
+                saved_at = deadline.now()
+                with deadline.saving():
+                    if _try_to_save(run, out / CHECKPOINTS, reporter):
+                        saved_iteration = run.iteration
         if run.iteration > saved_iteration:
             reporter.note(f"saved {_save_at_last(run, out / CHECKPOINTS)}")
     return run
+
+
+def _timed_round(run: Run, deadline: Deadline, reporter: Reporter) -> dict[str, float]:
+    """One round, which plays ahead only where the deadline allows another; returns its figures."""
+    rated_s = run.ledger["rating_s"]
+    deadline.begin_round()
+    metrics = run.iterate(reporter.advance, is_last=lambda: not deadline.allows_another(ratings=run.ratings_due(2)))
+    deadline.end_round(rating_s=run.ledger["rating_s"] - rated_s)
+    return run_figures(run) | metrics
 
 
 def _open_run(

@@ -9,13 +9,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from trainer.sample_games import write_sample
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 LOG = "training.jsonl"
 SHOWN = ("elo", "loss/policy", "loss/value", "loss/board", "loss/reward", "moves_per_s", "windows_per_s")
 """Figures in the line that a person reads."""
+PACE_ROUNDS = 8
+"""Rounds by which the time that is left is judged."""
 
 
 class Reporter:
@@ -41,12 +45,14 @@ class Reporter:
         self._files: _Files | None = None
         self._purge_step: int | None = None
         self._complaint = ""
+        self._pace = Pace()
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         if sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TimeRemainingColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[figures]}"), console=self._console)
-            self._task = self._bar.add_task(title, total=1.0, figures="first games")
+            fields = (TextColumn(f"{{task.fields[{name}]}}") for name in ("left", "figures"))
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), *fields)
+            self._bar = Progress(*columns, console=self._console)
+            self._task = self._bar.add_task(title, total=1.0, left="", figures="first games")
             self._bar.start()
 
     def __enter__(self) -> Reporter:
@@ -88,11 +94,15 @@ class Reporter:
                 self._files = _Files(self._out, purge_step=self._purge_step)
             self._files.write(figures)
         text = " ".join(f"{name.removeprefix('loss/')} {figures[name]:.3g}" for name in SHOWN if name in figures)
+        text = f"games {figures['games']} {text}"
+        self._pace.mark(figures["progress"])
+        left_s = self._pace.left_s()
+        left = "" if left_s is None else f"{timedelta(seconds=round(left_s))} left"
         if self._bar is not None:
-            self._bar.update(self._task, completed=figures["progress"], figures=f"{figures['games']} games {text}")
+            self._bar.update(self._task, completed=figures["progress"], left=left, figures=text)
         else:
-            percent = f"{100 * figures['progress']:.1f}%"
-            self.note(f"{percent} step {figures['step']} games {figures['games']} {text}")
+            parts = (f"{100 * figures['progress']:.1f}%", left, f"step {figures['step']}", text)
+            self.note(" ".join(filter(None, parts)))
 
     def sample(self, run: Run) -> None:
         """The newest game as SGF, after the first iteration and every so many more."""
@@ -116,6 +126,25 @@ class Reporter:
             if str(error) != self._complaint:
                 self.note(f"figures could not be written: {error}")
             self._complaint = str(error)
+
+
+class Pace:
+    """How fast a run comes on, play, learning and all else together, by its last rounds since it was started."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._marks: deque[tuple[float, float]] = deque(maxlen=PACE_ROUNDS + 1)
+
+    def mark(self, progress: float) -> None:
+        """A round has ended at `progress` in [0, 1]."""
+        self._marks.append((self._clock(), progress))
+
+    def left_s(self) -> float | None:
+        """Seconds until the end at this pace, seen from the last round's end; None before there was any progress."""
+        if not self._marks:
+            return None
+        (begin, before), (end, after) = self._marks[0], self._marks[-1]
+        return (1.0 - after) * (end - begin) / (after - before) if after > before else None
 
 
 class _Files:

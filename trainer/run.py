@@ -34,6 +34,9 @@ from trainer.windows import MixedWindowBuilder, Windows
 
 ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
 """Random streams of a run, besides its seed."""
+LEDGER = ("selfplay_s", "learner_s", "rating_s", "core_s", "gpu_s", "wall_s")
+"""Wall seconds of play and of learning, which may overlap, and of ratings; processor seconds of all processes; wall
+seconds on an accelerator; wall seconds in all."""
 RANGE_POSITIONS = 64
 """Positions of each board size from which the ranges of 8-bit numbers come, anew in each round."""
 
@@ -57,9 +60,8 @@ class Run:
         self.windows_owed = 0.0
         """Windows that the positions made so far pay for and that were not drawn yet. Kept rather than computed, so
         that a run may go on with other settings of the replay buffer."""
-        self.ledger = {"selfplay_s": 0.0, "learner_s": 0.0, "core_s": 0.0, "wall_s": 0.0}
-        """Seconds spent so far: wall seconds of play and of learning, which may overlap; processor seconds of all
-        processes; wall seconds in all."""
+        self.ledger = dict.fromkeys(LEDGER, 0.0)
+        """Seconds spent so far, see `LEDGER`."""
         self.elo = 0.0
         """Strength of `reference` over the network at the start of the run, by the ratings along the way."""
         self.reference = copy.deepcopy(self.learner.averaged)
@@ -94,21 +96,29 @@ class Run:
         walks = draw_walks(list(self.replay.games), RANGE_POSITIONS, rng, variant=self.config.variant)
         return quantize(weights, network, walks)
 
-    def iterate(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
-        """One round of play and learning; returns its figures."""
+    def iterate(
+        self, advance: Callable[[float], None] | None = None, *, is_last: Callable[[], bool] = lambda: False
+    ) -> dict[str, float]:
+        """One round of play and learning; returns its figures. `is_last`, asked once its games are there, says whether
+        no other will follow, so that none is played ahead."""
         begin, core = time.monotonic(), time.process_time()
-        chunk = self._play()
-        self.remember(chunk.games)
+        chunk = self._play(is_last)
         self._reanalyze()
         collected = time.monotonic()
         metrics = self.learn(advance)
+        learned = time.monotonic()
         self.iteration += 1
         metrics |= self._end_of_round()
         now = time.monotonic()
-        self.ledger["selfplay_s"] += chunk.seconds
-        self.ledger["learner_s"] += now - collected
-        self.ledger["wall_s"] += now - begin
-        self.ledger["core_s"] += time.process_time() - core + chunk.core_s
+        spent = {
+            "selfplay_s": chunk.seconds,
+            "learner_s": learned - collected,
+            "rating_s": now - learned if "elo" in metrics else 0.0,
+            "core_s": time.process_time() - core + chunk.core_s,
+            "gpu_s": 0.0 if self._device == "cpu" else now - begin,
+            "wall_s": now - begin,
+        }
+        self.ledger = {name: seconds + spent[name] for name, seconds in self.ledger.items()}
         rate = {"moves_per_s": chunk.positions / chunk.seconds} if chunk.seconds else {}
         lengths, scores = [len(game) for game in chunk.games], [game.score for game in chunk.games]
         return (
@@ -126,14 +136,17 @@ class Run:
         """Training windows that one round of self-play pays for."""
         return self.config.loop.plies_per_iteration * self.config.replay.windows_per_position
 
-    def _play(self) -> Chunk:
-        """A round of self-play, unless the learner is a whole round behind."""
+    def _play(self, is_last: Callable[[], bool]) -> Chunk:
+        """A round of self-play, unless the learner is a whole round behind; where actors play ahead and another round
+        will come, that one begins."""
         if self.windows_owed >= self._round_windows:
             return Chunk(games=[])
         if not self.actors.has_begun:
             self.actors.begin(self._order())
         chunk = self.actors.collect()
-        if self.actors.plays_ahead:
+        self.remember(chunk.games)
+        ends = self.learner.step_count + self._steps_due() >= self.config.learner.total_steps
+        if self.actors.plays_ahead and not ends and not is_last():
             self.actors.begin(self._order())
         return chunk
 
@@ -176,6 +189,11 @@ class Run:
         self.stage += is_over
         return figures
 
+    def ratings_due(self, rounds: int) -> int:
+        """Ratings that come with the next `rounds` rounds, but for one that a stage's last round adds."""
+        every = self.config.loop.rate_every if self.config.search.two_player else 0
+        return (self.iteration + rounds) // every - self.iteration // every if every else 0
+
     def _rate(self) -> dict[str, float]:
         """A match of the network against `reference`, on the largest board of the stage."""
         loop, size = self.config.loop, self.config.stages[self.stage].largest_size
@@ -185,12 +203,15 @@ class Run:
         figures = rate(board, *weights, pairs=loop.rating_pairs, device=self._device, rng=rng)
         return {"elo": self.elo + figures["elo_gain"]} | figures
 
+    def _steps_due(self) -> int:
+        """Optimiser steps that the positions made so far pay for now, at most those of two rounds of self-play."""
+        batch = self.config.learner.batch_size
+        return min(int(max(self.windows_owed, 0.0) // batch), max(1, int(2 * self._round_windows / batch)))
+
     def learn(self, advance: Callable[[float], None] | None = None) -> dict[str, float]:
-        """Takes the optimiser steps that the new positions pay for, at most those of two rounds of self-play; returns
-        mean losses and windows per second."""
+        """Takes the optimiser steps that are due; returns mean losses and windows per second."""
         start, batch, total = time.monotonic(), self.config.learner.batch_size, self.config.learner.total_steps
-        most = max(1, int(2 * self._round_windows / batch))
-        steps = max(0, min(int(self.windows_owed // batch), total - self.learner.step_count, most))
+        steps = max(0, min(self._steps_due(), total - self.learner.step_count))
         sums: dict[str, float] = {}
         for windows in prefetched(self._draw_windows, steps):
             for name, value in self.learner.step(*windows).items():
@@ -247,7 +268,7 @@ class Run:
             "positions": replay.total_positions,
             "windows": self.windows_used,
             "windows_owed": self.windows_owed,
-            "ledger": self.ledger,
+            "ledger": self.ledger | ({} if ahead is None else {"ahead_s": ahead.seconds, "ahead_core_s": ahead.core_s}),
             "actors": [state.rng for state in states],
             "is_ahead": ahead is not None,
             "elo": self.elo,
@@ -272,7 +293,7 @@ class Run:
         progress = saved.progress
         self.learner.load_state(saved.learner, step_count=int(progress["step"]))
         self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
-        self.ledger |= progress["ledger"]
+        self.ledger |= {name: progress["ledger"].get(name, 0.0) for name in LEDGER}
         self.learn_rng.bit_generator.state = progress["learn_rng"]
         self.elo = float(progress.get("elo", 0.0))
         self.stage = min(int(progress.get("stage", 0)), len(self.config.stages) - 1)
@@ -322,8 +343,11 @@ def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[A
             for i in range(len(states))
         ]
         states = [ActorState(rng=rng, games=part or None) for rng, part in zip(progress["actors"], parts, strict=True)]
-    is_ahead = config.loop.actors > 0 and progress.get("is_ahead", False)
-    return states, Chunk(games=unpack_games(saved.replay or {}, prefix="ahead.")) if is_ahead else None
+    if not (config.loop.actors and progress.get("is_ahead", False)):
+        return states, None
+    seconds, core_s = (progress["ledger"].get(name, 0.0) for name in ("ahead_s", "ahead_core_s"))
+    games = unpack_games(saved.replay or {}, prefix="ahead.")
+    return states, Chunk(games=games, seconds=seconds, core_s=core_s)
 
 
 def run_figures(run: Run) -> dict[str, float]:
@@ -339,6 +363,7 @@ def run_figures(run: Run) -> dict[str, float]:
         "windows": run.windows_used,
         "learning_rate": learning_rate(run.learner.step_count, run.config.learner),
         "core_hours": run.ledger["core_s"] / 3600,
+        "gpu_hours": run.ledger["gpu_s"] / 3600,
         "wall_hours": run.ledger["wall_s"] / 3600,
     }
 

@@ -8,7 +8,7 @@ import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from trainer.checkpoint import (
     write_checkpoint_files,
 )
 from trainer.config import PRESETS, TrainConfig, load_config
+from trainer.deadline import Deadline
 from trainer.export import ExportSettings, export_model
 from trainer.loop import Origin, train
 from trainer.onnx_graph import ModelBytes
@@ -402,19 +403,53 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(tmp_pa
 def test_a_run_stops_before_the_round_that_would_overrun_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Rounds of 10 s, ratings of 20 s with every second one, checkpoints of 3 s, and opening the run 7 s."""
     now = [0.0]
-    iterate = Run.iterate
+    iterate, write = Run.iterate, save_checkpoint
 
-    def ten_seconds(run: Run, advance: Callable[[float], None] | None = None) -> dict[str, float]:
+    def slowly(run: Run, advance: Any = None, *, is_last: Callable[[], bool]) -> dict[str, float]:
         now[0] += 10.0
-        return iterate(run, advance)
+        figures = iterate(run, advance, is_last=is_last)
+        if run.iteration % 2 == 0:
+            now[0] += 20.0
+            run.ledger["rating_s"] = 20.0 * (run.iteration // 2)
+        return figures
 
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(Run, "iterate", ten_seconds)
-    for limit_s, rounds in ((0.001, 1), (55.0, 5), (60.0, 6)):
-        out = tmp_path / str(rounds)
+    def three_seconds(folder: Path, saved: Checkpoint, *, name: str) -> Path:
+        now[0] += 3.0
+        return write(folder, saved, name=name)
+
+    monkeypatch.setattr(loop, "save_checkpoint", three_seconds)
+    monkeypatch.setattr(Run, "iterate", slowly)
+    monkeypatch.setattr(Run, "ratings_due", lambda run, rounds: (run.iteration + rounds) // 2 - run.iteration // 2)
+    config = miniature("tictactoe", "loop.checkpoint_minutes=0.3")
+    for limit_s, rounds in ((10.0, 0), (13.0, 1), (40.0, 1), (50.0, 2), (87.0, 3), (100.0, 4), (250.0, 11)):
+        now[0] = 7.0
+        deadline, out = Deadline(limit_s, start=0.0, clock=lambda: now[0]), tmp_path / str(limit_s)
         with Reporter(out, title="test") as reporter:
-            assert train(miniature("tictactoe"), out, reporter=reporter, time_limit_s=limit_s).iteration == rounds
+            run = train(config, out, reporter=reporter, deadline=deadline)
+        assert run.iteration == rounds, limit_s
+        assert now[0] <= limit_s or rounds < 2  # before the first round and the first rating nothing is known
+        saved = [load_checkpoint(path).progress["iteration"] for path in list_checkpoints(out / CHECKPOINTS)]
+        assert max(saved, default=0) == rounds
+
+
+def test_no_round_is_played_ahead_that_would_not_be_used(tmp_path: Path) -> None:
+    config = miniature("tictactoe", "loop.actors=1", "replay.warmup_positions=0")
+    run = Run(config)
+    try:
+        run.iterate()
+        assert run.actors.has_begun
+        run.iterate(is_last=lambda: True)
+        assert not run.actors.has_begun
+        run.iterate()  # it can go on all the same
+        assert run.actors.has_begun
+        run.learner.step_count = config.learner.total_steps - 1
+        run.windows_owed = 32.0
+        run.iterate()
+        assert not run.actors.has_begun
+    finally:
+        run.close()
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:

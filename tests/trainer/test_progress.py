@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from tests.support.go_games import random_games
+from trainer import progress
 from trainer.config import load_config
-from trainer.progress import Reporter
+from trainer.progress import PACE_ROUNDS, Pace, Reporter
 from trainer.run import Run
 
 
@@ -43,6 +44,35 @@ def test_a_run_that_goes_on_from_earlier_takes_back_what_it_will_do_again(tmp_pa
         assert not (tmp_path / "training.tmp").exists()
         reporter.report(figures(4))
     assert iterations(tmp_path) == [1, 2, 3, 4]
+
+
+def test_the_time_left_follows_whole_rounds() -> None:
+    now = [100.0]
+    pace = Pace(lambda: now[0])
+    assert pace.left_s() is None
+    pace.mark(0.5)  # a run that goes on: how long its first half took is not known
+    assert pace.left_s() is None
+    now[0] = 110.0
+    pace.mark(0.5)  # only play
+    assert pace.left_s() is None
+    now[0] = 120.0
+    pace.mark(0.6)
+    assert pace.left_s() == pytest.approx(0.4 * 20 / 0.1)
+    for _ in range(PACE_ROUNDS):  # from now on faster
+        now[0] += 1.0
+        pace.mark(pace._marks[-1][1] + 0.01)
+    assert pace.left_s() == pytest.approx((0.4 - 0.01 * PACE_ROUNDS) * 100)
+
+
+def test_the_time_left_is_in_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 600.0])
+    monkeypatch.setattr(progress, "Pace", lambda: Pace(lambda: next(now)))
+    with Reporter(tmp_path, title="test") as reporter:
+        reporter.report(figures(1) | {"progress": 0.2})
+        reporter.report(figures(2) | {"progress": 0.3})
+    assert "30.0% 1:10:00 left step 20 games 5" in " ".join(capsys.readouterr().err.split())
 
 
 def test_nothing_is_written_before_the_first_figures(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def _from_checkpoint(source: Path) -> Candidate:
     config = checkpoint.config
     files = OnnxExporter(network).export()  # searches run as the engine will run them, in the time that it will take
 
-    def make_evaluator(size: int, slots: int) -> Evaluator:
+    def make_evaluator(size: int, slots: int) -> PositionEvaluator:
         return SeenBy(OnnxEvaluator.from_bytes(*files, board_size=size, num_slots=slots), config.variant)
 
     return Candidate(
