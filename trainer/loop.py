@@ -59,12 +59,13 @@ def train(
     unless some are in progress already: they go on, as many as they are.
 
     It stops between two rounds of play and learning only: before one that would overrun the limit if it took as long as
-    the last, but never before the first. A checkpoint that cannot be written on the way is reported and training goes
-    on; the last one raises `TengenError`.
+    the last, but never before the first; the probe's time counts. A checkpoint that cannot be written on the way is
+    reported and training goes on; the last one raises `TengenError`.
 
     Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if that run does not fit `config`, or if
     `out` is in use by another process or cannot be written, and `EvaluationError` when the loss is no longer finite.
     """
+    begin = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
         run = _open_run(
@@ -77,7 +78,7 @@ def train(
             probe=probe,
         )
         stack.callback(run.close)
-        begin = saved_at = time.monotonic()
+        saved_at = time.monotonic()
         saved_iteration = run.iteration
         while run.learner.step_count < config.learner.total_steps:
             round_begin = time.monotonic()
