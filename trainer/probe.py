@@ -79,7 +79,7 @@ def probe(config: TrainConfig, *, device: str, budget_s: float, note: Note) -> T
     for precision in precisions:
         learner = dataclasses.replace(config.learner, precision=precision)
         part = budget_s * LEARNER_SHARE / len(precisions)
-        windows = _time_learner(dataclasses.replace(config, learner=learner), device=device, budget_s=part)
+        windows = time_learner(dataclasses.replace(config, learner=learner), device=device, budget_s=part)
         note(f"{precision:>14}  {windows:9.0f}")
         _free()
     note(f"{best} games in step are chosen")
@@ -120,14 +120,14 @@ def _time_selfplay(config: TrainConfig, weights: Weights, *, device: str) -> tup
     """Moves a second, and the network's share of the time, over all boards."""
     seconds = network = 0.0
     for board, share in _boards(config):
-        rate, busy = _time_board(board, weights, device=device)
+        rate, busy = time_board(board, weights, device=device)
         seconds += share / rate
         network += busy * share / rate
     return 1.0 / seconds, network / seconds
 
 
-def _time_board(config: TrainConfig, weights: Weights, *, device: str) -> tuple[float, float]:
-    """`_time_selfplay` of one board."""
+def time_board(config: TrainConfig, weights: Weights, *, device: str) -> tuple[float, float]:
+    """Moves a second on the board of `config.env`, and the network's share of the time."""
     games = config.selfplay.num_games
     evaluator = _Timed(make_evaluator(weights, config, device=device))
     selfplay = SelfPlay(config, make_env(config, num_envs=games), evaluator, np.random.default_rng(0))
@@ -139,12 +139,12 @@ def _time_board(config: TrainConfig, weights: Weights, *, device: str) -> tuple[
     return plies * games / seconds, evaluator.seconds / seconds
 
 
-def _time_learner(config: TrainConfig, *, device: str, budget_s: float) -> float:
+def time_learner(config: TrainConfig, *, device: str, budget_s: float) -> float:
     """Windows a second, their making included."""
     learner, replay = Learner(make_network(config.network), config.learner, device=device), ReplayBuffer(config.replay)
     for board, share in _boards(config):
         replay.add(_some_games(board, positions=round(share * FILLING_POSITIONS), device=device))
-    batch, builder, rng = config.learner.batch_size, MixedWindowBuilder(config), np.random.default_rng(0)
+    batch, builder, rng = config.learner.batch_size, MixedWindowBuilder(config, device=device), np.random.default_rng(0)
     stop = time.monotonic() + budget_s
     start = 0.0
     for steps, windows in enumerate(prefetched(lambda: builder.build(replay.sample(batch, rng), rng), MOST_STEPS)):

@@ -53,7 +53,7 @@ class Run:
         self.learn_rng = np.random.default_rng(np.random.SeedSequence((config.loop.seed, LEARNER_STREAM)))
         self.learner = Learner(make_network(config.network), config.learner, device=device)
         self.replay = ReplayBuffer(config.replay)
-        self.builder = MixedWindowBuilder(config)
+        self.builder = MixedWindowBuilder(config, device=device)
         self.iteration = 0
         self.windows_used = 0
         """Training windows drawn so far."""
@@ -226,8 +226,7 @@ class Run:
     def _draw_windows(self) -> list[Windows]:
         """The next batch to learn from, in its parts."""
         drawn = self.replay.sample(self.config.learner.batch_size, self.learn_rng)
-        parts = self.builder.build(drawn, self.learn_rng)
-        return [part.pinned() for part in parts] if torch.device(self._device).type == "cuda" else parts
+        return self.builder.build(drawn, self.learn_rng)
 
     def adopt(self, weights: Checkpoint | None, games: Checkpoint | None) -> None:
         """Begins a new run with the network of one checkpoint, grown to the size of this run's, or with the games of

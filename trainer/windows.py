@@ -204,7 +204,9 @@ class WindowBuilder:
 class MixedWindowBuilder:
     """Turns sampled (game, ply) pairs into batches of one board size and one number of unrolled steps each."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, *, device: str = "cpu") -> None:
+        """`device` of the learner: for CUDA the windows come `pinned`."""
+        self._is_pinned = torch.device(device).type == "cuda"
         self._unrolled_share = config.learner.unrolled_share
         looks = dataclasses.replace(config, learner=dataclasses.replace(config.learner, unroll_steps=0))
         self._unrolled, self._looks = (
@@ -223,7 +225,7 @@ class MixedWindowBuilder:
         for builders, some in ((self._unrolled, windows[:split]), (self._looks, windows[split:])):
             parts = {size: [pair for pair in some if pair[0].size == size] for size in builders}
             batches += [builders[size].build(part, rng) for size, part in parts.items() if part]
-        return batches
+        return [batch.pinned() for batch in batches] if self._is_pinned else batches
 
 
 class _GoReplay:

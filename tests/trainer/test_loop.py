@@ -452,6 +452,19 @@ def test_no_round_is_played_ahead_that_would_not_be_used(tmp_path: Path) -> None
         run.close()
 
 
+def test_a_probe_takes_from_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def probe(config: TrainConfig) -> TrainConfig:
+        now[0] += 50.0
+        return config
+
+    with Reporter(tmp_path, title="test") as reporter:
+        run = train(miniature("tictactoe"), tmp_path, reporter=reporter, probe=probe, time_limit_s=40.0)
+    assert run.iteration == 1
+
+
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     config = miniature("tictactoe", "learner.total_steps=2")
     run_in(tmp_path, config, 9)

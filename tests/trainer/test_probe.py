@@ -25,7 +25,7 @@ def with_rates(monkeypatch: pytest.MonkeyPatch, rates: dict[int, float]) -> Trai
         return rates[config.selfplay.num_games], 0.5
 
     monkeypatch.setattr(probing, "_time_selfplay", time_selfplay)
-    monkeypatch.setattr(probing, "_time_learner", lambda *_, **__: 1.0)
+    monkeypatch.setattr(probing, "time_learner", lambda *_, **__: 1.0)
     return probe(miniature("go5"), device="cpu", budget_s=60.0, note=lambda line: None)
 
 
@@ -48,7 +48,7 @@ def test_a_full_device_ends_the_doubling(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_boards_count_by_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100 positions 75 take 0.75 s, half of it in the network, and 25 take 0.05 s, all of it."""
     figures = {4: (100.0, 0.5), 3: (500.0, 1.0)}
-    monkeypatch.setattr(probing, "_time_board", lambda config, *_, **__: figures[config.env.size])
+    monkeypatch.setattr(probing, "time_board", lambda config, *_, **__: figures[config.env.size])
     board = "env.smaller=[{size=3, komi_low=-1.0, komi_high=1.0, first_share=1.0, last_share=0.25}]"
     config = miniature("go5", "env.size=4", board)
     rate, share = probing._time_selfplay(config, {}, device="cpu")
