@@ -28,6 +28,10 @@ from trainer.config import TrainConfig
 from trainer.deadline import Deadline
 from trainer.progress import Reporter
 from trainer.run import Run, run_figures
+from trainer.run_facts import changed_settings
+
+CHANGES_SHOWN = 12
+"""Settings that changed between two parts of a run and are told, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,6 @@ def train(
     `config`, or if `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder
     without a checkpoint that is needed, and `EvaluationError` when the loss is no longer finite.
     """
-    begin = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
         run = _open_run(
@@ -145,10 +148,23 @@ def _open_run(
     run = Run(config, device=device, saved=saved)
     if saved is None:
         run.adopt(_load(origin.weights), _load(origin.games))
+    if run.left_out:
+        reporter.note(f"{run.left_out} games are left out: they are on boards that this run does not have")
     if saved is not None:
+        _note_changes(saved.config, config, reporter)
         reporter.rewind(run.iteration, run.learner.step_count)
         reporter.note(f"resumed at step {run.learner.step_count}, {run.replay.total_games} games")
     return run
+
+
+def _note_changes(before: TrainConfig, after: TrainConfig, reporter: Reporter) -> None:
+    """A line for each setting that is not the checkpoint's."""
+    changes = [f"{key}: {old} -> {new}" for key, (old, new) in changed_settings(before, after).items()]
+    hidden = len(changes) - CHANGES_SHOWN
+    for line in changes[:CHANGES_SHOWN]:
+        reporter.note(f"changed since the checkpoint: {line}")
+    if hidden > 0:
+        reporter.note(f"changed since the checkpoint: {hidden} more settings")
 
 
 def _load(source: Path | None) -> Checkpoint | None:

@@ -13,6 +13,7 @@ CURVE_COLUMNS: Final = {
     "games": "games",
     "positions": "positions",
     "core_hours": "core-hours",
+    "gpu_hours": "GPU-hours",
     "elo": "Elo",
     "loss/policy": "policy loss",
     "loss/value": "value loss",
@@ -28,6 +29,7 @@ _COUNTS: Final = {
     "windows": "training windows",
     "step": "optimiser steps",
     "core_hours": "core-hours",
+    "gpu_hours": "GPU-hours",
     "wall_hours": "hours on the clock",
     "seed": "seed",
 }
@@ -91,6 +93,8 @@ def _training(training: Mapping[str, Any]) -> str:
     rows = [(label, _number(training[key])) for key, label in _COUNTS.items() if training.get(key) is not None]
     for part, source in training.get("origin", {}).items():
         cost = f"{source['games']:,} games, {source['core_hours']:.2f} core-hours"
+        if source.get("gpu_hours"):
+            cost += f", {source['gpu_hours']:.2f} GPU-hours"
         rows.append((f"began with the {part} of", f"`{source['name']}` at step {source['step']:,}: {cost}"))
     table = _table(rows) if rows else "Not recorded."
     if command := training.get("command"):
@@ -99,7 +103,7 @@ def _training(training: Mapping[str, Any]) -> str:
 
 
 def _curve(curve: Sequence[Mapping[str, float]]) -> str:
-    columns = [key for key in CURVE_COLUMNS if any(key in row for row in curve)]
+    columns = [key for key in CURVE_COLUMNS if any(row.get(key) for row in curve)]
     header = [CURVE_COLUMNS[key] for key in columns]
     rows = [[_number(row[key]) if key in row else "" for key in columns] for row in curve]
     return "\n".join(_row(cells) for cells in (header, ["---:"] * len(columns), *rows))

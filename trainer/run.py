@@ -69,6 +69,8 @@ class Run:
         last rating."""
         self.stage = 0
         """Index of the stage in `TrainConfig.stages`."""
+        self.left_out = 0
+        """Games, saved or of another run, that did not come into the window: this run does not have their boards."""
         self.origin: dict[str, dict[str, Any]] = {}
         """Where the "weights" and the "games" that it began with came from, if anywhere; see `_identity`."""
         if saved is not None:
@@ -76,6 +78,8 @@ class Run:
         self._reanalyzer: Reanalyzer | None = None
         self._publisher = Publisher(self.learner.averaged, device=device)
         states, ahead = _actor_states(config, saved)
+        if ahead is not None:
+            ahead = dataclasses.replace(ahead, games=self._on_own_boards(ahead.games))
         self.actors = make_actors(config, self._publish(), states, ahead=ahead, device=device)
 
     def close(self) -> None:
@@ -115,7 +119,7 @@ class Run:
             "learner_s": learned - collected,
             "rating_s": now - learned if "elo" in metrics else 0.0,
             "core_s": time.process_time() - core + chunk.core_s,
-            "gpu_s": 0.0 if self._device == "cpu" else now - begin,
+            "gpu_s": 0.0 if torch.device(self._device).type == "cpu" else now - begin,
             "wall_s": now - begin,
         }
         self.ledger = {name: seconds + spent[name] for name, seconds in self.ledger.items()}
@@ -234,7 +238,7 @@ class Run:
 
         Every position that is taken over pays for `replay.adopted_windows` training windows, which are learned before
         new games are played. Raises `InvalidConfig` where the network cannot grow to that of `config`, or the games
-        are of another board or environment.
+        are missing, or of another board or environment.
         """
         sources = {"weights": weights, "games": games}
         self.origin = {part: _identity(source) for part, source in sources.items() if source is not None}
@@ -244,10 +248,18 @@ class Run:
                 network.load_state_dict(grown)
         if games is not None:
             _check_same(_environment_settings(games.config, self.config))
-            packed = games.replay or {}
-            held_out = unpack_games(packed, prefix="holdout.")
-            self.replay.adopt(unpack_games(packed, prefix="games."), held_out)
+            if games.replay is None:
+                raise InvalidConfig("the checkpoint to take games from has none, or they are damaged")
+            window, held_out = (unpack_games(games.replay, prefix=prefix) for prefix in ("games.", "holdout."))
+            self.replay.adopt(self._on_own_boards(window), self._on_own_boards(held_out))
             self.windows_owed = self.replay.positions * self.config.replay.adopted_windows
+
+    def _on_own_boards(self, games: list[GameRecord]) -> list[GameRecord]:
+        """Those of `games` that are on boards of this run; the others count in `left_out`."""
+        sizes = {board.env.size if board.is_go else 0 for board in self.config.boards}
+        own = [game for game in games if game.size in sizes]
+        self.left_out += len(games) - len(own)
+        return own
 
     def remember(self, games: list[GameRecord]) -> None:
         """Adds games to the window; their positions pay for training windows once the warm-up is over."""
@@ -301,12 +313,12 @@ class Run:
         self.reference.load_state_dict(reference or saved.averaged_weights)
         packed = saved.replay or {}
         self.replay.restore(
-            unpack_games(packed, prefix="games."),
-            unpack_games(packed, prefix="holdout."),
+            self._on_own_boards(unpack_games(packed, prefix="games.")),
+            self._on_own_boards(unpack_games(packed, prefix="holdout.")),
             total_games=int(progress["games"]),
             total_positions=int(progress["positions"]),
         )
-        if saved.replay is None:  # the window refills first
+        if self.replay.total_games and not self.replay.games:  # the window refills first
             self.windows_owed = -self.config.replay.warmup_positions * self.config.replay.windows_per_position
         elif "windows_owed" in progress:
             self.windows_owed = float(progress["windows_owed"])
@@ -317,16 +329,19 @@ class Run:
 
 
 def _identity(source: Checkpoint) -> dict[str, Any]:
-    """Name, step and counters of a run at a checkpoint; its core-hours are those of the runs before it as well."""
+    """Name, step and counters of a run at a checkpoint; its hours are those of the runs before it as well."""
     progress = source.progress
-    before = progress.get("origin", {}).get("weights", {}).get("core_hours", 0.0)
+    before = progress.get("origin", {}).get("weights", {})
+    hours = {
+        f"{kind}_hours": round(before.get(f"{kind}_hours", 0.0) + progress["ledger"].get(f"{kind}_s", 0.0) / 3600, 3)
+        for kind in ("core", "gpu")
+    }
     return {
         "name": source.config.name,
         "step": int(progress["step"]),
         "games": int(progress["games"]),
         "positions": int(progress["positions"]),
-        "core_hours": round(before + progress["ledger"].get("core_s", 0.0) / 3600, 3),
-    }
+    } | hours
 
 
 def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[ActorState], Chunk | None]:

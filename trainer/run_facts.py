@@ -23,6 +23,7 @@ def training_facts(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:
     facts: dict[str, Any] = {key: progress.get(key) for key in ("games", "positions", "windows", "step", "iteration")}
     facts |= {
         "core_hours": round(ledger["core_s"] / 3600, 3) if "core_s" in ledger else None,
+        "gpu_hours": round(ledger["gpu_s"] / 3600, 3) if ledger.get("gpu_s") else None,
         "wall_hours": round(ledger["wall_s"] / 3600, 3) if "wall_s" in ledger else None,
         "seed": config.loop.seed,
         "origin": progress.get("origin") or None,
@@ -40,9 +41,15 @@ def train_command(config: TrainConfig, origin: Iterable[str] = ()) -> str | None
     """
     if not (PRESETS / f"{config.name}.toml").is_file():
         return None
-    preset, wanted = (_flat(config_to_dict(c)) for c in (load_config(config.name), config))
-    changes = [f"--set {key}={json.dumps(value)}" for key, value in wanted.items() if preset.get(key) != value]
+    changed = changed_settings(load_config(config.name), config)
+    changes = [f"--set {key}={json.dumps(value)}" for key, (_, value) in changed.items()]
     return " ".join(["tengen train", config.name, *(f"--{part} RUN" for part in origin), *changes])
+
+
+def changed_settings(before: TrainConfig, after: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Dotted names of the settings of `after` that differ from `before`, each with both values."""
+    old, new = (_flat(config_to_dict(config)) for config in (before, after))
+    return {key: (old.get(key), value) for key, value in new.items() if old.get(key) != value}
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from trainer.actors import fresh_states
 from trainer.checkpoint import CHECKPOINTS, list_checkpoints, load_checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.learner import Learner
+from trainer.loop import Origin, train
 from trainer.network import make_network
+from trainer.progress import Reporter
 from trainer.windows import MixedWindowBuilder
 
 pytestmark = pytest.mark.usefixtures("traced_once")
@@ -115,3 +119,31 @@ def test_a_run_on_two_boards_resumes_bit_for_bit(tmp_path: Path) -> None:
         assert wanted.keys() == found.keys()
         for name, array in wanted.items():
             assert np.array_equal(array, found[name]), name
+
+
+def test_games_on_boards_that_are_gone_leave_the_window(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = run_in(tmp_path / "run", mixed("replay.holdout_every=3", first=0.3), 6)
+    games = [*before.replay.games, *before.replay.holdout]
+    gone = sum(game.size == 3 for game in games)
+    assert 0 < gone < len(games)
+    alone = miniature("go5", "env.size=4", "replay.holdout_every=3", "replay.reanalyze_share=0.5")
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    with Reporter(tmp_path, title="test") as reporter:
+        source = Origin(games=tmp_path / "run")
+        student = train(alone, tmp_path / "student", reporter=reporter, origin=source, should_stop=lambda: True)
+    for run in (run_in(tmp_path / "again", alone, 1, resume=True), student):
+        assert {game.size for game in [*run.replay.games, *run.replay.holdout]} == {4}
+        assert run.left_out == gone
+    err = capsys.readouterr().err
+    assert err.count(f"{gone} games are left out") == 2
+    assert "env.smaller: ({'size': 3," in err
+
+
+def test_a_window_without_games_on_the_boards_of_the_run_fills_again(tmp_path: Path) -> None:
+    before = run_in(tmp_path, mixed(first=1.0, last=1.0), 2)
+    assert {game.size for game in before.replay.games} == {3}
+    run = run_in(tmp_path, miniature("go5", "env.size=4"), 1, resume=True)
+    assert run.learner.step_count == before.learner.step_count
+    run = run_in(tmp_path, miniature("go5", "env.size=4"), 3, resume=True)
+    assert run.learner.step_count > before.learner.step_count
+    assert {game.size for game in run.replay.games} == {4}

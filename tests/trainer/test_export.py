@@ -62,8 +62,9 @@ def write_run(folder: Path, *, names: tuple[str, ...] = ("step-1",), progress: d
         averaged = make_network(CONFIG.network).state_dict()
         own = make_network(CONFIG.network).state_dict()
         weights = {f"averaged.{k}": v for k, v in averaged.items()} | {f"network.{k}": v for k, v in own.items()}
-        origin = {"weights": {"name": "go7", "step": 9000, "games": 1234, "positions": 9999, "core_hours": 2.5}}
-        known = {"step": 12, "games": 345, "ledger": {"core_s": 5400.0}, "origin": origin}
+        source = {"name": "go7", "step": 9000, "games": 1234, "positions": 9999, "core_hours": 2.5, "gpu_hours": 0.75}
+        origin = {"weights": source}
+        known = {"step": 12, "games": 345, "ledger": {"core_s": 5400.0, "gpu_s": 900.0}, "origin": origin}
         facts = known if progress is None else progress
         checkpoint = Checkpoint(config=CONFIG, learner=weights, progress=facts)
         save_checkpoint(folder / "checkpoints", checkpoint, name=name)
@@ -73,7 +74,8 @@ def write_run(folder: Path, *, names: tuple[str, ...] = ("step-1",), progress: d
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_run(tmp_path_factory.mktemp("run"))
-    rows = [{"time": 1.0, "step": i, "games": 10 * i, "loss/policy": 2 / (i + 1), "rate": 3.0} for i in range(30)]
+    known = {"time": 1.0, "rate": 3.0, "gpu_hours": 0.0}
+    rows = [known | {"step": i, "games": 10 * i, "loss/policy": 2 / (i + 1)} for i in range(30)]
     (folder / "training.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 30, "ga')
     return folder
 
@@ -118,7 +120,8 @@ class TestFolder:
             "5x5 to 13x13",
             "| games of self-play | 345 |",
             "| core-hours | 1.5 |",
-            "| began with the weights of | `go7` at step 9,000: 1,234 games, 2.50 core-hours |",
+            "| GPU-hours | 0.25 |",
+            "| began with the weights of | `go7` at step 9,000: 1,234 games, 2.50 core-hours, 0.75 GPU-hours |",
             "Beats nobody.",
         ):
             assert fact in card

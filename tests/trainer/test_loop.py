@@ -31,7 +31,7 @@ from trainer.export import ExportSettings, export_model
 from trainer.loop import Origin, train
 from trainer.onnx_graph import ModelBytes
 from trainer.progress import Reporter
-from trainer.run import Run
+from trainer.run import Run, run_figures
 from trainer.run_facts import training_facts
 
 pytestmark = pytest.mark.usefixtures("traced_once")
@@ -298,6 +298,70 @@ def test_a_damaged_replay_buffer_costs_a_round_at_most(
     assert run.iteration == (before.iteration + 1 if is_only else before.iteration)
     assert run.replay.total_games >= before.replay.total_games
     assert ("going on without what begins anew: replay" in capsys.readouterr().err) == is_only
+
+
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_a_damaged_window_does_not_cost_the_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_missing: bool
+) -> None:
+    config = miniature("tictactoe", "replay.warmup_positions=300")
+    first = run_in(tmp_path, config, 3)
+    replay = list_checkpoints(tmp_path / CHECKPOINTS)[0] / "replay.safetensors"
+    replay.unlink() if is_missing else replay.write_bytes(b"nonsense")
+    again = run_in(tmp_path, config, 1, resume=True)
+    assert again.iteration == 4
+    assert again.replay.total_games > first.replay.total_games
+    assert again.replay.positions < first.replay.positions
+    for name, tensor in first.learner.state().items():  # the window fills again before it is learned from
+        assert torch.equal(tensor, again.learner.state()[name]), name
+    assert capsys.readouterr().err.count("missing or damaged: replay.safetensors; the weights are whole") == 1
+    assert run_in(tmp_path, config, 3, resume=True).learner.step_count > first.learner.step_count
+
+
+def test_settings_that_changed_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_in(tmp_path, miniature("tictactoe"), 1)
+    assert "changed since" not in capsys.readouterr().err
+    changes = ["selfplay.temperature=0.5", "learner.batch_size=16", "loop.seed=2"]
+    run_in(tmp_path, miniature("tictactoe", *changes), 1, resume=True)
+    err = capsys.readouterr().err
+    for change in ("selfplay.temperature: 1.0 -> 0.5", "learner.batch_size: 32 -> 16", "loop.seed: 1 -> 2"):
+        assert f"changed since the checkpoint: {change}" in err
+    monkeypatch.setattr(loop, "CHANGES_SHOWN", 1)
+    run_in(tmp_path, miniature("tictactoe"), 1, resume=True)
+    assert "changed since the checkpoint: 2 more settings" in capsys.readouterr().err
+
+
+def test_the_ledger_keeps_play_learning_and_ratings_apart() -> None:
+    run = Run(miniature("tictactoe", "loop.rate_every=1", "loop.rating_pairs=32", "replay.warmup_positions=0"))
+    for _ in range(2):
+        run.iterate()
+    spent = dict(run.ledger)
+    assert min(spent[name] for name in ("selfplay_s", "learner_s", "rating_s", "core_s")) > 0
+    assert spent["selfplay_s"] + spent["learner_s"] + spent["rating_s"] <= spent["wall_s"]
+    assert spent["gpu_s"] == run_figures(run)["gpu_hours"] == 0
+    run._device = "cuda"
+    run.config = dataclasses.replace(run.config, loop=dataclasses.replace(run.config.loop, rate_every=0))
+    run.iterate()
+    assert run.ledger["gpu_s"] == pytest.approx(run.ledger["wall_s"] - spent["wall_s"])
+    assert run_figures(run)["gpu_hours"] == run.ledger["gpu_s"] / 3600
+
+
+def test_a_round_played_ahead_keeps_its_cost_when_it_is_saved(tmp_path: Path) -> None:
+    config = miniature("tictactoe", "loop.actors=1")
+    before = run_in(tmp_path, config, 1)
+    saved = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0])
+    ahead = saved.progress["ledger"]
+    assert min(ahead["ahead_s"], ahead["ahead_core_s"]) > 0
+    after = Run(config, saved=saved)
+    try:
+        after.iterate()
+    finally:
+        after.close()
+    assert after.ledger["selfplay_s"] == pytest.approx(before.ledger["selfplay_s"] + ahead["ahead_s"])
+    assert after.ledger["core_s"] > before.ledger["core_s"] + ahead["ahead_core_s"]
+    assert after.ledger.keys() == before.ledger.keys()
 
 
 def test_three_damaged_checkpoints_do_not_swallow_new_ones(tmp_path: Path) -> None:
