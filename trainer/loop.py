@@ -64,8 +64,8 @@ def train(
     they go on, as many as they are.
 
     It stops between two rounds of play and learning only: before one that, with its rating and the last checkpoint,
-    would overrun the deadline if they took as long as before; the probe's time counts. A checkpoint that cannot be written on the way is
-    reported and training goes on; the last one raises `TengenError`.
+    would overrun the deadline if they took as long as before; the probe's time counts. A checkpoint that cannot be
+    written on the way is reported and training goes on; the last one raises `TengenError`.
 
     Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
     `config`, or if `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder

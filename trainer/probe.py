@@ -98,8 +98,8 @@ def _with_games(config: TrainConfig, games: int) -> TrainConfig:
 
 def _boards(config: TrainConfig) -> list[tuple[TrainConfig, float]]:
     """The boards of a run at its end and their shares of the positions."""
-    plies = config.plies(1.0)
-    return [(board, count / sum(plies)) for board, count in zip(config.boards, plies, strict=True) if count]
+    shares = config.stages[-1].shares
+    return [(board, shares[board.env.size]) for board in config.boards if shares.get(board.env.size)]
 
 
 def _precisions(config: TrainConfig, *, device: str) -> list[Literal["float32", "bfloat16"]]:

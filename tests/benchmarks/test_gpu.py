@@ -10,7 +10,8 @@ from benchmarks.gpu import main
 
 SETTINGS = {
     "env.size": 4,
-    "env.smaller": "[{size=3, komi_low=0.5, komi_high=0.5, first_share=0.3, last_share=0.3}]",
+    "env.smaller": "[{size=3, komi_low=0.5, komi_high=0.5}]",
+    "env.stages": "[{shares={4=0.7, 3=0.3}}]",
     "network.channels": 8,
     "network.representation_blocks": 1,
     "network.head_channels": 8,

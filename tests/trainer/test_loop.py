@@ -122,8 +122,8 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, preset: str
 
 def test_the_gpu_s_preset_rehearsed_with_torch_on_a_cpu(tmp_path: Path) -> None:
     """ "cpu:0" is not "cpu": torch plays, in parts by threads and in bfloat16, as on CUDA; and resumes bit for bit."""
-    smaller = "env.smaller=[{size=2, komi_low=-1.0, komi_high=1.0, first_share=0.25, last_share=0.25}]"
-    config = miniature("go9-gpu", smaller, "selfplay.search_threads=2", "loop.rate_every=2", "loop.rating_pairs=4")
+    smaller = ["env.smaller=[{size=2, komi_low=-1.0, komi_high=1.0}]", "env.stages=[{shares={3=0.75, 2=0.25}}]"]
+    config = miniature("go9-gpu", *smaller, "selfplay.search_threads=2", "loop.rate_every=2", "loop.rating_pairs=4")
     runs = []
     for name, rounds in (("whole", [3]), ("halves", [1, 2])):
         for index, count in enumerate(rounds):
@@ -516,17 +516,17 @@ def test_no_round_is_played_ahead_that_would_not_be_used(tmp_path: Path) -> None
         run.close()
 
 
-def test_a_probe_takes_from_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_takes_from_the_time(tmp_path: Path) -> None:
     now = [0.0]
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def probe(config: TrainConfig) -> TrainConfig:
         now[0] += 50.0
         return config
 
+    deadline = Deadline(52.0, clock=lambda: now[0])
     with Reporter(tmp_path, title="test") as reporter:
-        run = train(miniature("tictactoe"), tmp_path, reporter=reporter, probe=probe, time_limit_s=40.0)
-    assert run.iteration == 1
+        run = train(miniature("tictactoe"), tmp_path, reporter=reporter, probe=probe, deadline=deadline)
+    assert run.iteration == 0
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def test_boards_count_by_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100 positions 75 take 0.75 s, half of it in the network, and 25 take 0.05 s, all of it."""
     figures = {4: (100.0, 0.5), 3: (500.0, 1.0)}
     monkeypatch.setattr(probing, "time_board", lambda config, *_, **__: figures[config.env.size])
-    board = "env.smaller=[{size=3, komi_low=-1.0, komi_high=1.0, first_share=1.0, last_share=0.25}]"
-    config = miniature("go5", "env.size=4", board)
+    board, stage = "env.smaller=[{size=3, komi_low=-1.0, komi_high=1.0}]", "env.stages=[{shares={4=0.75, 3=0.25}}]"
+    config = miniature("go5", "env.size=4", board, stage)
     rate, share = probing._time_selfplay(config, {}, device="cpu")
     assert rate == pytest.approx(100 / 0.8)
     assert share == pytest.approx((0.375 + 0.05) / 0.8)
