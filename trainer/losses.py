@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainer.config import LearnerConfig
-from trainer.network import SCORE_UNIT, Network, NetworkOutput
+from trainer.network import SCORE_UNIT, Network, NetworkOutput, in_fast_layout
 from trainer.windows import GoTargets, Windows
 
 
 def unroll(network: Network, windows: Windows) -> tuple[list[Tensor], list[Tensor]]:
     """Imagines every window: the K + 1 hidden states, and the first K of them with the gradient of a step halved."""
-    hidden = network.represent(windows.observation)
+    hidden = network.represent(in_fast_layout(windows.observation))
     states, halved = [hidden], []
     for planes in windows.action_planes:
         hidden = hidden.mul(0.5) + hidden.detach().mul(0.5)
@@ -106,7 +106,7 @@ def _go_losses(
 def _consistency(network: Network, windows: Windows, states: list[Tensor]) -> Tensor:
     """Mean of 1 - cos(projection of the imagined state, representation of the real one), EfficientZero section 4.1."""
     with torch.no_grad():
-        real = network.represent(windows.future_observations.flatten(0, 1)).flatten(1)
+        real = network.represent(in_fast_layout(windows.future_observations.flatten(0, 1))).flatten(1)
     imagined = network.projection(torch.cat([states[k] for k in windows.future_steps])).flatten(1)
     weight = windows.future_weight.flatten()
     return ((1 - F.cosine_similarity(imagined.float(), real.float(), dim=1)) * weight).sum() / weight.sum().clamp(

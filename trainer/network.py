@@ -102,6 +102,12 @@ def pool(x: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.cat([mean, mean * ((width - 9.0) * 0.1), torch.amax(x, (2, 3))], dim=1)
 
 
+def in_fast_layout(observation: Tensor) -> Tensor:
+    """`observation`; on CUDA with the channels of boards last, as tensor cores read them and all that follows keeps."""
+    is_board = observation.is_cuda and observation.dim() == 4
+    return observation.contiguous(memory_format=torch.channels_last) if is_board else observation
+
+
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
     """`x` with its off-board points set to 0."""
     return x if mask is None else x * mask

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from engine.errors import EvaluationError, InvalidInput
 from engine.model.contract import RecurrentOutput, RootOutput
-from trainer.network import ACTION_PLANES, GoNetwork, Network, NetworkOutput
+from trainer.network import ACTION_PLANES, GoNetwork, Network, NetworkOutput, in_fast_layout
 from trainer.recorded_work import RecordedWork, padded
 
 
@@ -165,10 +165,8 @@ def _coarse(device: torch.device, precision: torch.dtype) -> AbstractContextMana
 
 def _see(network: Network, batch: Tensor, precision: torch.dtype, *, auxiliary: bool) -> NetworkOutput:
     """The network's output for observations [B, ...]; its representation is computed in `precision`."""
-    if batch.is_cuda and batch.dim() == 4:
-        batch = batch.contiguous(memory_format=torch.channels_last)
     with _coarse(batch.device, precision):
-        hidden = network.represent(batch)
+        hidden = network.represent(in_fast_layout(batch))
     return network.predict(hidden.float(), auxiliary=auxiliary)
 
 

@@ -134,6 +134,23 @@ def test_losses_are_computed_on_the_device_of_the_network() -> None:
     assert {loss.device.type for loss in losses.values()} == {"meta"}
 
 
+def test_the_layout_of_a_gpu_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, other, windows = make_learner(), make_learner(), make_windows(16)
+    wanted = learner.step(windows)
+    seen = []
+
+    def channels_last(observation: torch.Tensor) -> torch.Tensor:
+        seen.append(observation.contiguous(memory_format=torch.channels_last))
+        return seen[-1]
+
+    monkeypatch.setattr("trainer.losses.in_fast_layout", channels_last)
+    assert other.step(windows) == pytest.approx(wanted, rel=1e-4)
+    assert len(seen) == 2
+    assert not seen[0].is_contiguous()
+    for one, another in zip(learner.network.parameters(), other.network.parameters(), strict=True):
+        assert torch.allclose(one.grad, another.grad, atol=1e-5)  # type: ignore[arg-type]
+
+
 def test_bfloat16_computes_nearly_the_same_losses_and_leaves_weights_float32() -> None:
     exact, coarse = make_learner(), make_learner(precision="bfloat16")
     windows = make_windows(64)
