@@ -137,7 +137,7 @@ class TestFolder:
     def test_curve_file_holds_known_figures_only(self, model: Path) -> None:
         rows = [json.loads(line) for line in (model / "training.jsonl").read_text().splitlines()]
         assert len(rows) == 30
-        assert set(rows[0]) == {"step", "games", "loss/policy"}
+        assert set(rows[0]) == {"step", "games", "gpu_hours", "loss/policy"}
 
 
 class TestRefusals:
