@@ -28,9 +28,10 @@ pytestmark = pytest.mark.usefixtures("traced_once")
 SMALLER = "env.smaller=[{size=3, komi_low=-1.0, komi_high=1.0}]"
 
 
-def mixed(*more: str) -> TrainConfig:
-    """3x3 besides 4x4."""
-    return miniature("go5", "env.size=4", SMALLER, "env.stages=[{shares={4=0.5, 3=0.5}}]", *more)
+def mixed(*more: str, small: float = 0.5) -> TrainConfig:
+    """3x3 besides 4x4, `small` of the positions."""
+    stage = f"env.stages=[{{shares={{4={1 - small}, 3={small}}}}}]"
+    return miniature("go5", "env.size=4", SMALLER, stage, *more)
 
 
 def test_boards_are_configurations_of_their_own() -> None:
@@ -95,11 +96,11 @@ def test_a_mixed_step_is_the_mean_over_its_windows() -> None:
 
 def test_shares_hold_with_more_games_in_step_than_a_round_has_positions() -> None:
     """One round asks for 96 positions of the larger board and 32 of the smaller, on 64 games each."""
-    config = mixed("selfplay.num_games=64", first=0.25)
+    config = mixed("selfplay.num_games=64", small=0.25)
     weights = Publisher(network := make_network(config.network), device="cpu").publish(network)
     actor, made = Actor(config, weights, fresh_states(config, entropy=(0,))[0], device="cpu"), []
     for _ in range(4):
-        actor.play(Order(weights=weights, plies=config.plies(0.0), simulations=1))
+        actor.play(Order(weights=weights, plies=config.stages[0].split(128, [4, 3]), simulations=1))
         made.append(actor.positions)
     assert [selfplay.positions for *_, selfplay in actor._boards] == [384, 128]
     assert made == [192, 256, 448, 512]
@@ -121,7 +122,7 @@ def test_a_run_on_two_boards_resumes_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_games_on_boards_that_are_gone_leave_the_window(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = run_in(tmp_path / "run", mixed("replay.holdout_every=3", first=0.3), 6)
+    before = run_in(tmp_path / "run", mixed("replay.holdout_every=3", small=0.3), 6)
     games = [*before.replay.games, *before.replay.holdout]
     gone = sum(game.size == 3 for game in games)
     assert 0 < gone < len(games)
@@ -139,7 +140,7 @@ def test_games_on_boards_that_are_gone_leave_the_window(tmp_path: Path, capsys: 
 
 
 def test_a_window_without_games_on_the_boards_of_the_run_fills_again(tmp_path: Path) -> None:
-    before = run_in(tmp_path, mixed(first=1.0, last=1.0), 2)
+    before = run_in(tmp_path, mixed(small=1.0), 2)
     assert {game.size for game in before.replay.games} == {3}
     run = run_in(tmp_path, miniature("go5", "env.size=4"), 1, resume=True)
     assert run.learner.step_count == before.learner.step_count
