@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +40,8 @@ KEPT = 3
 """Whole checkpoints kept in a run's folder."""
 DAMAGED = ".damaged"
 """Ending of checkpoints that could not be read; they are kept for a look and not counted."""
-FORMAT = 2
-"""2: state.json has a digest of itself."""
+FORMAT = 3
+"""2: state.json has a digest of itself. 3: weights and moments may go on in further files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +185,11 @@ def set_aside(path: Path) -> Path:
     return path.rename(aside)
 
 
-def find_checkpoint(source: Path) -> Path:
-    """The checkpoint `source`, or the newest whole one of the run `source`. Raises `ModelNotFound`."""
+def find_checkpoint(source: Path, note: Callable[[str], None] = lambda _: None) -> Path:
+    """The checkpoint `source`, or the newest whole one of the run `source`; tells `note` of damaged ones before it.
+
+    Raises `ModelNotFound`.
+    """
     if (source / STATE).is_file():
         return source
     problems: list[TengenError] = []
@@ -196,6 +199,7 @@ def find_checkpoint(source: Path) -> Path:
             return path
         except TengenError as error:
             problems.append(error)
+            note(f"passing over a damaged checkpoint: {error}")
     raise ModelNotFound(f"{source} holds no whole checkpoint" + "".join(f"; {problem}" for problem in problems))
 
 
