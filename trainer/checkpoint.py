@@ -39,8 +39,8 @@ KEPT = 3
 """Whole checkpoints kept in a run's folder."""
 DAMAGED = ".damaged"
 """Ending of checkpoints that could not be read; they are kept for a look and not counted."""
-FORMAT = 2
-"""2: state.json has a digest of itself."""
+FORMAT = 3
+"""2: state.json has a digest of itself. 3: weights and moments may go on in further files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,12 +198,18 @@ def set_aside(path: Path) -> Path:
     return path.rename(aside)
 
 
-def find_checkpoint(source: Path) -> Path:
-    """The checkpoint `source`, or the newest of the run `source`, whole if one is. Raises `ModelNotFound`."""
+def find_checkpoint(source: Path, note: Callable[[str], None] = lambda _: None) -> Path:
+    """The checkpoint `source`, or the newest of the run `source`, whole if one is; tells `note` what is wrong with those
+    before it. Raises `ModelNotFound`."""
     if (source / STATE).is_file():
         return source
     problems: list[str] = []
-    found = newest([*list_checkpoints(source), *list_checkpoints(source / CHECKPOINTS)], problems.append)
+
+    def tell(problem: str) -> None:
+        problems.append(problem)
+        note(problem)
+
+    found = newest([*list_checkpoints(source), *list_checkpoints(source / CHECKPOINTS)], tell)
     if found is None:
         raise ModelNotFound("; ".join([f"{source} holds no checkpoint that can be read", *problems]))
     return found[0]

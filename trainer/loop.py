@@ -68,8 +68,9 @@ def train(
     written on the way is reported and training goes on; the last one raises `TengenError`.
 
     Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
-    `config`, or if `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder
-    without a checkpoint that is needed, and `EvaluationError` when the loss is no longer finite.
+    `config`, if a new one is to go on from elsewhere and has an `origin` besides, or if `out` is in use by another
+    process or cannot be written, `ModelNotFound` if `resume` names a folder without a checkpoint that is needed, and
+    `EvaluationError` when the loss is no longer finite.
     """
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
@@ -136,7 +137,11 @@ def _open_run(
             f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
         )
     if saved is None and isinstance(resume, Path):
-        saved = _load(resume)
+        if origin != Origin():
+            raise InvalidConfig(
+                f"a run that goes on from {resume} has its own beginning: leave out --weights and --games"
+            )
+        saved = _load(resume, reporter)
     if saved is not None and saved.lost:
         reporter.note(f"going on without what begins anew: {'; '.join(saved.lost)}")
     if probe is not None and saved is not None and saved.selfplay:
@@ -147,7 +152,7 @@ def _open_run(
         config = probe(config)
     run = Run(config, device=device, saved=saved)
     if saved is None:
-        run.adopt(_load(origin.weights), _load(origin.games))
+        run.adopt(_load(origin.weights, reporter), _load(origin.games, reporter))
     if run.left_out:
         reporter.note(f"{run.left_out} games are left out: they are on boards that this run does not have")
     if saved is not None:
@@ -167,8 +172,8 @@ def _note_changes(before: TrainConfig, after: TrainConfig, reporter: Reporter) -
         reporter.note(f"changed since the checkpoint: {hidden} more settings")
 
 
-def _load(source: Path | None) -> Checkpoint | None:
-    return None if source is None else load_checkpoint(find_checkpoint(source))
+def _load(source: Path | None, reporter: Reporter) -> Checkpoint | None:
+    return None if source is None else load_checkpoint(find_checkpoint(source, reporter.note))
 
 
 def save_run(run: Run, checkpoints: Path) -> Path:

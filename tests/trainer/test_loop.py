@@ -586,6 +586,23 @@ def test_resume_from_elsewhere_goes_on_with_what_is_here(tmp_path: Path, go_run:
         assert run.iteration == source.progress["iteration"] + rounds
     with Reporter(tmp_path, title="test") as reporter, pytest.raises(ModelNotFound, match="no checkpoint"):
         train(config, tmp_path / "new", reporter=reporter, resume=tmp_path / "nothing")
+    with Reporter(tmp_path, title="test") as reporter, pytest.raises(InvalidConfig, match="leave out --weights"):
+        train(config, tmp_path / "new", reporter=reporter, resume=go_run, origin=Origin(weights=go_run))
+
+
+def test_resume_from_elsewhere_tells_of_damage_and_leaves_it_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = miniature("tictactoe")
+    run_in(tmp_path / "a", config, 1)
+    run_in(tmp_path / "a", config, 1, resume=True)
+    found = list_checkpoints(tmp_path / "a" / CHECKPOINTS)
+    (found[0] / "weights.safetensors").write_bytes(b"nonsense")
+    with Reporter(tmp_path, title="test") as reporter:
+        run = train(config, tmp_path / "b", reporter=reporter, resume=tmp_path / "a", should_stop=stop_after(1))
+    assert run.iteration == 2
+    assert f"{found[0]} is damaged" in capsys.readouterr().err
+    assert list_checkpoints(tmp_path / "a" / CHECKPOINTS) == found
 
 
 def test_a_new_run_takes_over_a_network_and_games(tmp_path: Path, go_run: Path) -> None:
