@@ -199,8 +199,8 @@ def set_aside(path: Path) -> Path:
 
 
 def find_checkpoint(source: Path, note: Callable[[str], None] = lambda _: None) -> Path:
-    """The checkpoint `source`, or the newest of the run `source`, whole if one is; tells `note` what is wrong with those
-    before it. Raises `ModelNotFound`."""
+    """The checkpoint `source`, or the newest of the run `source`, whole if one is; tells `note` what is wrong with
+    others. Raises `ModelNotFound`."""
     if (source / STATE).is_file():
         return source
     problems: list[str] = []

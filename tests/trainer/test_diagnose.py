@@ -48,6 +48,7 @@ from trainer.model_card import model_card
 from trainer.network import GoNetwork, NetworkConfig, make_network
 from trainer.onnx_graph import OnnxExporter
 from trainer.record import GameRecord
+from trainer.stages import StageConfig
 from trainer.torch_evaluator import TorchEvaluator
 from trainer.windows import WindowBuilder, Windows
 
@@ -400,6 +401,10 @@ class Dreamer:
         stones = (planes[:, BLACK_NOW] - planes[:, WHITE_NOW]).mean(1)
         return RootOutput(policy_logits=np.zeros((len(slots), planes.shape[2] + 1), np.float32), value=stones)
 
+    def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen = self.initial(observations, np.arange(len(observations)))
+        return seen.policy_logits, seen.value
+
     def recurrent(
         self, parent_slots: np.ndarray, actions: np.ndarray, to_play: np.ndarray, child_slots: np.ndarray
     ) -> RecurrentOutput:
@@ -473,6 +478,10 @@ class Flat:
     def initial(self, observations: np.ndarray, slots: np.ndarray) -> RootOutput:
         policy = np.zeros((len(slots), SIZE * SIZE + 1), np.float32)
         return RootOutput(policy_logits=policy, value=np.full(len(slots), self._real, np.float32))
+
+    def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen = self.initial(observations, np.arange(len(observations)))
+        return seen.policy_logits, seen.value
 
     def recurrent(
         self, parent_slots: np.ndarray, actions: np.ndarray, to_play: np.ndarray, child_slots: np.ndarray
@@ -555,7 +564,11 @@ def small_boards() -> tuple[TrainConfig, GoNetwork]:
     """A run on 4x4 and 3x3 whose network sees six planes."""
     plain = config()
     shape = dataclasses.replace(NETWORK, observation_size=NUM_PLANES["basic"])
-    env = dataclasses.replace(plain.env, smaller=(BoardConfig(size=3, komi_low=1.5, komi_high=1.5),))
+    env = dataclasses.replace(
+        plain.env,
+        smaller=(BoardConfig(size=3, komi_low=1.5, komi_high=1.5),),
+        stages=(StageConfig(shares={plain.env.size: 0.5, 3: 0.5}),),
+    )
     network = make_network(shape).eval()
     assert isinstance(network, GoNetwork)
     return dataclasses.replace(plain, network=shape, env=env), network
@@ -665,7 +678,7 @@ class TestCommand:
     def test_refusals(self, run: Path, tmp_path: Path) -> None:
         with pytest.raises(ModelNotFound):
             open_candidate("no-such-model")
-        with pytest.raises(ModelNotFound, match="no whole checkpoint"):
+        with pytest.raises(ModelNotFound, match="no checkpoint"):
             open_candidate(str(tmp_path))
         with pytest.raises(InvalidConfig, match="board size 99"):
             diagnose.main([str(run), "--sizes", "99"])

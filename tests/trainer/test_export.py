@@ -196,7 +196,7 @@ class TestRefusals:
             export_model(run, tmp_path / "precious", ExportSettings(replace=True))
 
     def test_no_checkpoint(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelNotFound, match="no whole checkpoint"):
+        with pytest.raises(ModelNotFound, match="no checkpoint"):
             export_model(tmp_path, tmp_path / "model")
 
 
