@@ -22,7 +22,7 @@ from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.growth import grow
 from trainer.learner import Learner, learning_rate
-from trainer.network import GoNetwork, NetworkConfig, make_network
+from trainer.network import GoNetwork, make_network
 from trainer.onnx_graph import ModelBytes
 from trainer.prefetch import prefetched
 from trainer.quantization import draw_walks, quantize
@@ -30,6 +30,7 @@ from trainer.rating import rate
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
+from trainer.run_facts import changed_settings
 from trainer.windows import MixedWindowBuilder, Windows
 
 ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
@@ -37,6 +38,8 @@ ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
 LEDGER = ("selfplay_s", "learner_s", "rating_s", "core_s", "gpu_s", "wall_s")
 """Wall seconds of play and of learning, which may overlap, and of ratings; processor seconds of all processes; wall
 seconds on an accelerator; wall seconds in all."""
+ENVIRONMENT = ("env.id", "env.size")
+"""Settings without which games are of no use."""
 RANGE_POSITIONS = 64
 """Positions of each board size from which the ranges of 8-bit numbers come, anew in each round."""
 
@@ -123,7 +126,7 @@ class Run:
             "wall_s": now - begin,
         }
         self.ledger = {name: seconds + spent[name] for name, seconds in self.ledger.items()}
-        rate = {"moves_per_s": chunk.positions / chunk.seconds} if chunk.seconds else {}
+        rate = {"moves_per_s": chunk.positions / chunk.seconds} if chunk.positions else {}
         lengths, scores = [len(game) for game in chunk.games], [game.score for game in chunk.games]
         return (
             metrics
@@ -247,7 +250,7 @@ class Run:
             for network in (self.learner.network, self.learner.averaged, self.reference):
                 network.load_state_dict(grown)
         if games is not None:
-            _check_same(_environment_settings(games.config, self.config))
+            _check_same(games.config, self.config, ENVIRONMENT)
             if games.replay is None:
                 raise InvalidConfig("the checkpoint to take games from has none, or they are damaged")
             window, held_out = (unpack_games(games.replay, prefix=prefix) for prefix in ("games.", "holdout."))
@@ -300,7 +303,7 @@ class Run:
 
     def _restore(self, saved: Checkpoint) -> None:
         """Takes over what the learner's side of a checkpoint holds."""
-        _check_fits(saved.config, self.config)
+        _check_same(saved.config, self.config, (*ENVIRONMENT, "network."))
         progress = saved.progress
         self.learner.load_state(saved.learner, step_count=int(progress["step"]))
         self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
@@ -382,22 +385,9 @@ def run_figures(run: Run) -> dict[str, float]:
     }
 
 
-def _check_fits(saved: TrainConfig, config: TrainConfig) -> None:
-    """Raises `InvalidConfig` where games or weights saved under `saved` are of no use to `config`."""
-    _check_same([*_environment_settings(saved, config), *_network_settings(saved, config)])
-
-
-def _environment_settings(saved: TrainConfig, config: TrainConfig) -> list[tuple[str, object, object]]:
-    return [("env.id", saved.env.id, config.env.id), ("env.size", saved.env.size, config.env.size)]
-
-
-def _network_settings(saved: TrainConfig, config: TrainConfig) -> list[tuple[str, object, object]]:
-    names = [field.name for field in dataclasses.fields(NetworkConfig)]
-    return [(f"network.{name}", getattr(saved.network, name), getattr(config.network, name)) for name in names]
-
-
-def _check_same(settings: list[tuple[str, object, object]]) -> None:
-    """Raises `InvalidConfig` for the first of (name, in the checkpoint, in this run) that differs."""
-    for name, before, now in settings:
-        if before != now:
-            raise InvalidConfig(f"the checkpoint has {name} = {before!r}, this run {now!r}: it cannot go on with it")
+def _check_same(saved: TrainConfig, config: TrainConfig, sections: tuple[str, ...]) -> None:
+    """Raises `InvalidConfig` for the first setting of `sections` that differs: what was saved is then of no use."""
+    gone = {name: (before, now) for name, (now, before) in changed_settings(config, saved).items()}
+    for name, (before, now) in (gone | changed_settings(saved, config)).items():
+        if name.startswith(sections):
+            raise InvalidConfig(f"the checkpoint has {name} = {before}, this run {now}: it cannot go on with it")
