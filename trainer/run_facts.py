@@ -6,6 +6,7 @@ Only what was recorded: a figure that a checkpoint does not hold is left out, ne
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def train_command(config: TrainConfig, origin: Iterable[str] = ()) -> str | None
     if not (PRESETS / f"{config.name}.toml").is_file():
         return None
     changed = changed_settings(load_config(config.name), config)
-    changes = [f"--set {key}={json.dumps(value)}" for key, (_, value) in changed.items()]
+    changes = [f"--set {shlex.quote(f'{key}={_to_toml(value)}')}" for key, (_, value) in changed.items()]
     return " ".join(["tengen train", config.name, *(f"--{part} RUN" for part in origin), *changes])
 
 
@@ -50,6 +51,15 @@ def changed_settings(before: TrainConfig, after: TrainConfig) -> dict[str, tuple
     """Dotted names of the settings of `after` that differ from `before`, each with both values."""
     old, new = (_flat(config_to_dict(config)) for config in (before, after))
     return {key: (old.get(key), value) for key, value in new.items() if old.get(key) != value}
+
+
+def _to_toml(value: Any) -> str:
+    """A setting as `--set` reads it; what is None in a table keeps its default."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_to_toml(item)}" for key, item in value.items() if item is not None) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_to_toml, value))}]"
+    return json.dumps(value)
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -237,6 +238,14 @@ def test_command_repeats_the_configuration() -> None:
     overrides = [word for word in words[3:] if word != "--set"]
     assert sorted(overrides) == sorted(SMALL)
     assert load_config("go9", overrides) == CONFIG
+
+
+def test_command_repeats_boards_and_stages() -> None:
+    small = "env.smaller=[{size=5, komi_low=14.5, komi_high=25.5}]"
+    stages = "env.stages=[{shares={5=1.0}, gate=0.9, until=0.5}, {shares={9=1.0}}]"
+    config = load_config("go9", [small, stages, "selfplay.precision=float32"])
+    words = shlex.split(train_command(config) or "")
+    assert load_config("go9", [word for word in words[3:] if word != "--set"]) == config
 
 
 def test_curve_of_a_run_without_figures(tmp_path: Path) -> None:
