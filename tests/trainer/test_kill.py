@@ -55,6 +55,7 @@ def wait_for_more(out: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # 50 starts, on a busy machine too
 def test_a_run_survives_kills_at_random_moments(tmp_path: Path) -> None:
     rng = random.Random(0)
     before = newest(tmp_path)
