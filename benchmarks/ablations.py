@@ -56,6 +56,7 @@ VARIANTS: Mapping[str, Sequence[str]] = MappingProxyType(
         NO_SKIP: (),
         "without branches": ("learner.branch_share=0",),
         "real boards in self-play": ("selfplay.reground_every=1",),
+        "self-play in 8 bits": ("selfplay.precision=int8",),
         "a quarter of the windows unrolled": ("learner.unrolled_share=0.25",),
         "8 simulations": ("search.num_simulations=8", "search.num_considered=4"),
         "32 simulations": ("search.num_simulations=32", "search.num_considered=16"),
