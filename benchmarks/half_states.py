@@ -29,7 +29,7 @@ from engine.search.result import SearchResult
 from engine.search.roots import RootBatch
 from engine.search.search import Search
 from trainer.diagnosis.candidate import open_candidate
-from trainer.diagnosis.positions import Position, draw_positions, play_games, replay_to
+from trainer.diagnosis.positions import Position, draw_positions, play_games, replay_to, roots_of
 
 DEPTHS = (1, 2, 4, 8, 16)
 BATCHES = (1, 128)
@@ -48,14 +48,7 @@ def model_positions(name: str, count: int, *, seed: int) -> list[Position]:
 
 def make_roots(boards: GoBatch) -> list[RootBatch]:
     """Each board as a search takes it; games that are over are left out."""
-    roots = RootBatch(
-        observations=boards.observe(),
-        legal_mask=boards.legal_mask(),
-        to_play=boards.to_play.copy(),
-        terminal_values=boards.terminal_values(),
-        pass_pass_values=boards.pass_pass_values(),
-        pass_action=boards.area,
-    )
+    roots = roots_of(boards)
     arrays = {f.name: getattr(roots, f.name) for f in dataclasses.fields(roots) if f.name != "pass_action"}
     return [
         RootBatch(**{name: array[i : i + 1] for name, array in arrays.items()}, pass_action=boards.area)

@@ -56,7 +56,8 @@ class GameRecord:
 
     @property
     def opening_plies(self) -> int:
-        """Plies before the first whose policy is to be learned: random moves, whose outcome is not the position's."""
+        """Plies before the first whose policy is to be learned: random moves, whose outcome is not the position's, and
+        quick moves right behind them."""
         taught = self.policy_probabilities.any(1)
         return int(taught.argmax()) if taught.any() else len(self)
 

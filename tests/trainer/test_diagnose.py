@@ -390,7 +390,15 @@ class TestPositions:
             assert (game.actions[game.to_play == colour][:-1] < SIZE * SIZE).all()
 
 
-class Dreamer:
+class Looking:
+    """`look` is what `initial` says, as of any evaluator."""
+
+    def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        seen = self.initial(observations, np.arange(len(observations)))  # type: ignore[attr-defined]
+        return seen.policy_logits, seen.value
+
+
+class Dreamer(Looking):
     """It counts the stones that it sees, and dreams that to pass is all that a player needs."""
 
     def __init__(self, num_slots: int) -> None:
@@ -400,10 +408,6 @@ class Dreamer:
         planes = observations.reshape(*observations.shape[:2], -1)
         stones = (planes[:, BLACK_NOW] - planes[:, WHITE_NOW]).mean(1)
         return RootOutput(policy_logits=np.zeros((len(slots), planes.shape[2] + 1), np.float32), value=stones)
-
-    def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        seen = self.initial(observations, np.arange(len(observations)))
-        return seen.policy_logits, seen.value
 
     def recurrent(
         self, parent_slots: np.ndarray, actions: np.ndarray, to_play: np.ndarray, child_slots: np.ndarray
@@ -469,7 +473,7 @@ class TestKomi:
         assert crossings(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 0, -1, 1], np.float32)) == [2.0, 3.5]
 
 
-class Flat:
+class Flat(Looking):
     """One value for real positions, another for imagined ones; equal priors but for the move just made."""
 
     def __init__(self, num_slots: int, *, real: float, dreamt: float, again: float) -> None:
@@ -478,10 +482,6 @@ class Flat:
     def initial(self, observations: np.ndarray, slots: np.ndarray) -> RootOutput:
         policy = np.zeros((len(slots), SIZE * SIZE + 1), np.float32)
         return RootOutput(policy_logits=policy, value=np.full(len(slots), self._real, np.float32))
-
-    def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        seen = self.initial(observations, np.arange(len(observations)))
-        return seen.policy_logits, seen.value
 
     def recurrent(
         self, parent_slots: np.ndarray, actions: np.ndarray, to_play: np.ndarray, child_slots: np.ndarray
