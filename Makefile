@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-OUT ?= runs/demo
+OUT ?= runs/tictactoe
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -65,7 +65,9 @@ def _call(name: str, arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if not extra or (error.name or "").partition(".")[0] in OURS:
             raise  # ours to mend, not the user's to install
-        return _complain(f"{error}: `tengen {name}` needs more packages: pip install 'tengen[{extra}]'")
+        return _complain(
+            f"{error}: `tengen {name}` needs more packages: pip install -e '.[{extra}]' in its source folder"
+        )
 
 
 def _complain(message: str) -> int:

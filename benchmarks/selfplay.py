@@ -9,7 +9,7 @@ XLA.
 
 The second table is our own time by phase, measured inside one more turn; at most 15 % outside the network are expected.
 
-Run: python -m benchmarks.selfplay [--preset go9] [--games 128] [--int8] (pip install 'tengen[train,benchmarks]')
+Run: python -m benchmarks.selfplay [--preset go9] [--games 128] [--int8] (pip install -e '.[benchmarks]')
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         initial, recurrent = (count / 1e6 for count in side.flops())
         print(f"{name:11}  {moves / seconds:16.0f}  {1e6 * seconds / moves:9.0f}  {initial:.1f}, {recurrent:.1f}")
     if missing:
-        print(f"no comparison: {', '.join(missing)} not installed (pip install 'tengen[benchmarks]')")
+        print(f"no comparison: {', '.join(missing)} not installed (pip install -e '.[benchmarks]')")
     else:
         print(f"its network alone              {1e6 * times[-1] / moves:9.0f}")
         ratios = [f"{times[-2] / seconds:.2f}" for seconds in times[:-2]]

@@ -73,7 +73,11 @@ def test_command_gets_the_other_arguments_and_gives_the_status(
     [
         (IllegalMove("D4 is occupied"), 2, "tengen: D4 is occupied\n"),
         (KeyboardInterrupt(), 130, ""),
-        (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "pip install 'tengen[train]'\n"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            2,
+            "pip install -e '.[train]' in its source folder\n",
+        ),
     ],
 )
 def test_expected_ends_are_one_line_without_a_traceback(

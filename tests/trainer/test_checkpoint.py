@@ -72,7 +72,7 @@ def test_resuming_needs_only_the_weights(tmp_path: Path) -> None:
 
 
 def test_no_file_of_a_large_network_is_over_the_bound(tmp_path: Path) -> None:
-    """Machines that are lent bring back files of up to 16 MiB."""
+    """Small files can be carried about one by one: many places refuse large ones."""
     network = make_network(NetworkConfig(channels=128, representation_blocks=5, dynamics_blocks=4))
     learner = Learner(network, LearnerConfig())
     for parameter in network.parameters():
