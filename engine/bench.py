@@ -60,7 +60,10 @@ def _models(name: str | None) -> list[ModelFolder]:
     """The Go models to measure: all that are installed, or one by name or path."""
     catalog = Catalog()
     if name is not None:
-        return [catalog.resolve(name)]
+        folder = catalog.resolve(name)
+        if folder.manifest.shape.kind != "go":
+            raise ModelNotFound(f"model {name} does not play Go: there is no board to search")
+        return [folder]
     folders = [folder for folder in catalog.models.values() if folder.manifest.shape.kind == "go"]
     if not folders:
         raise ModelNotFound("no Go model is installed; --model FOLDER names one")
@@ -69,7 +72,7 @@ def _models(name: str | None) -> list[ModelFolder]:
 
 def _sizes(folder: ModelFolder, chosen: Sequence[int] | None) -> list[int]:
     """The board sizes to measure a model on: by default the largest that it was trained on."""
-    return list(chosen) if chosen else [max(folder.manifest.trained_sizes)]
+    return list(chosen) if chosen else [max(folder.manifest.trained_sizes or folder.manifest.playable_sizes)]
 
 
 def _search_rows(folder: ModelFolder, options: argparse.Namespace, tell: speed.Tell) -> list[dict[str, object]]:
@@ -127,7 +130,7 @@ def _rules_rows(tell: speed.Tell) -> list[dict[str, object]]:
 
 
 def _start_row(folder: ModelFolder, tell: speed.Tell) -> dict[str, object]:
-    size = max(folder.manifest.trained_sizes)
+    size = max(_sizes(folder, None))
     measured = speed.measure_start(str(folder.path), size=size)
     tell(f"start     first {measured.first_s:.1f} s, warm {measured.warm_s:.1f} s ({folder.manifest.name})")
     return {"model": folder.manifest.identity, "size": size} | asdict(measured)

@@ -65,8 +65,17 @@ def estimated_score(position: Position, judged: NDArray[np.float32] | None) -> F
 
 def dead_stones(position: Position, judged: NDArray[np.float32]) -> frozenset[int]:
     """The points of the chains that `judged` [A], Black's view, gives to the opponent, on average over the chain."""
-    stones, neighbors = position.stones, tables.point_neighbors(position.size)
     dead: set[int] = set()
+    for chain in chains(position):
+        if float(judged[chain].mean()) * int(position.stones[chain[0]]) < -OWNED:
+            dead.update(chain)
+    return frozenset(dead)
+
+
+def chains(position: Position) -> list[list[int]]:
+    """The points of each chain, ascending, in the order of their first points."""
+    stones, neighbors = position.stones, tables.point_neighbors(position.size)
+    found: list[list[int]] = []
     seen = np.zeros(position.area, dtype=bool)
     for start in np.flatnonzero(stones).tolist():
         if seen[start]:
@@ -78,9 +87,8 @@ def dead_stones(position: Position, judged: NDArray[np.float32]) -> frozenset[in
                 if near >= 0 and not seen[near] and stones[near] == stones[start]:
                     seen[near] = True
                     chain.append(near)
-        if float(judged[chain].mean()) * int(stones[start]) < -OWNED:
-            dead.update(chain)
-    return frozenset(dead)
+        found.append(sorted(chain))
+    return found
 
 
 def owners(position: Position, judged: NDArray[np.float32], dead: Collection[int]) -> NDArray[np.int8]:

@@ -32,6 +32,7 @@ class OwnSearch:
         self._lock = threading.Lock()
         self._analysis: Analysis | None = None
         self._is_pondering = False
+        self._next: Turn | None = None
 
     def start(self, turn: Turn, limits: Limits, *, goes_on: bool = False) -> Analysis:
         """A new search; the one before it has ended then. Raises what the starter raises."""
@@ -41,16 +42,22 @@ class OwnSearch:
             self._analysis = analysis
         return analysis
 
-    def ponder(self, turn: Turn) -> None:
-        """Thinks about `turn`, which is the opponent's, until the next call; not where there is nothing to choose."""
-        if turn.is_settled:
+    def expect(self, turn: Turn) -> None:
+        """What `ponder` is to think about, unless another call comes first: the opponent's turn."""
+        self._next = turn
+
+    def ponder(self) -> None:
+        """Thinks about what it expects, if anything, until the next call; not where there is nothing to choose."""
+        turn, self._next = self._next, None
+        if turn is None or turn.is_settled:
             return
         with suppress(EvaluationError, ModelError):  # the next move's search will tell
             self.start(turn, PONDERING, goes_on=True)
             self._is_pondering = True
 
     def end_pondering(self) -> None:
-        """Ends the search if it is pondering."""
+        """Ends the search if it is pondering, and expects nothing."""
+        self._next = None
         if self._is_pondering:
             self.end()
 
@@ -58,7 +65,7 @@ class OwnSearch:
         """Ends the search, if one runs; what became of it is of no interest any more."""
         with self._lock:
             analysis, self._analysis = self._analysis, None
-        self._is_pondering = False
+        self._is_pondering, self._next = False, None
         if analysis is not None:
             analysis.stop()
             with suppress(EvaluationError):

@@ -73,6 +73,7 @@ class Player:
         self._settings = settings or PlayerSettings()
         self._notify = notify or (lambda _: None)
         self._position = Position(board_size, rules, komi)
+        self._rules = rules
         self._now = now
         self.clock = GameClock(now=now)
         """Time settings, time left and budgets."""
@@ -122,8 +123,13 @@ class Player:
         self.clock.max_s = settings.max_time_s
         self.clock.lag_s = settings.lag_buffer_s
 
+    @property
+    def rules(self) -> RuleSet:
+        """Those of a new game; a position that was set may have its own."""
+        return self._rules
+
     def new_game(self, size: int | None = None, *, komi: float | None = None, rules: RuleSet | None = None) -> None:
-        """An empty board; what is None stays as it was. Time left starts anew, time settings stay.
+        """An empty board; what is None stays as it was, the rules as in `rules`. Time left starts anew, settings stay.
 
         Starts loading a model for a new size in the background. Raises `UnsupportedBoardSize` if the rules or the
         models do not admit `size`, and `InvalidRules`; nothing changes then.
@@ -131,15 +137,12 @@ class Player:
         old = self._position
         position = Position(
             old.size if size is None else size,
-            old.rules if rules is None else rules,
+            self._rules if rules is None else rules,
             old.komi if komi is None else komi,
         )
         self._begin(position)
+        self._rules = position.rules
         self.clock.reset()
-
-    def supported_sizes(self) -> tuple[int, ...]:
-        """Board sizes that the model may play, ascending. Raises `ModelError`."""
-        return self._pool.models.board_sizes(self._settings.model)
 
     def play(self, color: int, action: int) -> None:
         """Plays for either colour, also twice in a row and after the end. Raises `IllegalMove`, position unchanged."""
@@ -186,9 +189,9 @@ class Player:
 
         `limits`: instead of the clock's and the settings'. `cleanup`: does not pass while the network sees dead enemy
         stones (kgs-genmove_cleanup). `allow` (None: all), `avoid`: actions to choose from, and not to choose.
-        `on_search` gets the running search, for reports from another thread. With `settings.ponder` a search of the
-        opponent's turn goes on after the move. Raises `ModelError`, `EvaluationError`, and `InvalidInput` where no
-        action is left, and then nothing is played.
+        `on_search` gets the running search, for reports from another thread. The clock runs from here, or from before,
+        if it was started for `color`. Raises `ModelError`, `EvaluationError`, and `InvalidInput` where no action is
+        left, and then nothing is played.
         """
         with self._lock:
             self._is_generating, self._is_aborted = True, False
@@ -205,8 +208,22 @@ class Player:
             with self._lock:
                 self._is_generating = False
         if play and decision.action != RESIGN and self._settings.ponders and not self._is_aborted:
-            self._own.ponder(Turn.of(self._position.copy(), -color))
+            self._own.expect(Turn.of(self._position.copy(), -color))
         return decision
+
+    def ponder(self) -> None:
+        """Thinks in the opponent's time until the next call that concerns the game, if the settings say so. To be called
+        right after `generate`, once its move is out."""
+        self._own.ponder()
+
+    def end_pondering(self) -> None:
+        """Ends what `ponder` began."""
+        self._own.end_pondering()
+
+    def forget(self) -> None:
+        """Forgets what searches have found: trees, and what networks have said of positions."""
+        self._own.end()
+        self._pool.forget()
 
     @property
     def is_generating(self) -> bool:
@@ -293,7 +310,7 @@ class Player:
         loading = self._loading
         is_due = loading is None or loading.key != key or (loading.is_done and loading.error is not None)
         if (self._is_preloading or force) and is_due:
-            self._error_before = None if loading is None else loading.error
+            self._error_before = loading.error if loading is not None and loading.key == key else None
             loading = self._loading = BackgroundLoad(self._pool, *key, notify=self._notify)
         return loading
 

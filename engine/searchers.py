@@ -6,6 +6,7 @@ same time gets a second one. Knows no protocol, no clock and no game beyond a `T
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import defaultdict
@@ -71,6 +72,8 @@ class Searcher:
         self.size = size
         self.is_taken = False
         """Whether someone is about to start a search."""
+        self.last_use = 0
+        """When it was last asked for, as a number of the pool's own."""
         self._variant: Variant = "basic" if manifest.feature_variant == "basic" else "full"
         self._grounded: GroundedEvaluator | None = None
         self.cache = cache
@@ -150,6 +153,12 @@ class Searcher:
         if self._handle is not None:
             self._handle.stop()
 
+    def forget(self) -> None:
+        """Forgets what its searches have found, and what is in its cache."""
+        self._turn = None
+        if self.cache is not None:
+            self.cache.clear()
+
     def warm_up(self, settings: PlayerSettings) -> None:
         """Plays a move and searches, so that every kernel is compiled and the network has run; and searches again, to
         find what is now in the cache."""
@@ -211,6 +220,7 @@ class SearcherPool:
         self._lock = threading.Lock()
         self._building: defaultdict[Key, threading.Lock] = defaultdict(threading.Lock)
         self._searchers: list[tuple[Key, Searcher]] = []
+        self._uses = itertools.count(1)
         self._caches: WeakValueDictionary[Key, EvaluationCache] = WeakValueDictionary()
         self._is_closed = False
         self._has_told_full = False
@@ -253,6 +263,13 @@ class SearcherPool:
             return False
         return self._has(wanted)
 
+    def forget(self) -> None:
+        """Makes the searchers that are free forget what they have found."""
+        with self._lock:
+            free = [searcher for _, searcher in self._searchers if searcher.is_free]
+            for searcher in free:
+                searcher.forget()
+
     def close(self) -> None:
         """Ends all searches soon and forgets the networks; a search that starts nevertheless loads its own."""
         with self._lock:
@@ -289,23 +306,24 @@ class SearcherPool:
             if not free:
                 return None
             useful = [entry for entry in free if turn is not None and entry[1].path_to(turn) is not None]
-            entry = (useful or free)[0]
-            entry[1].is_taken = True
-            self._searchers.remove(entry)
-            self._searchers.append(entry)  # the one used last is dropped last
-            return entry[1]
+            searcher = (useful or free)[0][1]
+            searcher.is_taken = True
+            searcher.last_use = next(self._uses)
+            return searcher
 
     def _build(self, key: Key, model: str | None, *, is_taken: bool) -> Searcher:
         identity, size = key
         self._notify(f"loading model {identity} for {size}x{size}")
-        self._make_room()
+        last_use = next(self._uses)
+        self._drop_beyond(self._settings.concurrent_searches - 1)
         cache = self._cache_of(key)
         searcher = Searcher.open(self.models, model, size, self._settings, cache=cache, on_full=self._tell_full)
         searcher.warm_up(self._settings)
-        searcher.is_taken = is_taken
+        searcher.is_taken, searcher.last_use = is_taken, last_use
         with self._lock:
             if not self._is_closed:
                 self._searchers.append((key, searcher))
+        self._drop_beyond(self._settings.concurrent_searches)  # others may have been built meanwhile
         return searcher
 
     def _cache_of(self, key: Key) -> EvaluationCache | None:
@@ -324,14 +342,13 @@ class SearcherPool:
             self._has_told_full = True
             self._notify(FULL_NOTICE)
 
-    def _make_room(self) -> None:
-        """Drops the free searchers that have not been used for longest, as far as the memory is needed."""
+    def _drop_beyond(self, most: int) -> None:
+        """Drops the free searchers that have not been asked for for longest, so that `most` are left."""
         with self._lock:
-            for entry in list(self._searchers):
-                if len(self._searchers) < self._settings.concurrent_searches:
-                    return
-                if entry[1].is_free:
-                    self._searchers.remove(entry)
+            free = [entry for entry in self._searchers if entry[1].is_free]
+            free.sort(key=lambda entry: entry[1].last_use)
+            for entry in free[: max(0, len(self._searchers) - most)]:
+                self._searchers.remove(entry)
 
 
 class BackgroundLoad:

@@ -107,6 +107,7 @@ class PlayerSettings:
         if not 0 <= self.resign_winrate < 0.5:
             raise InvalidConfig(f"resign_winrate must be in [0, 0.5), not {self.resign_winrate!r}")
         for name, least in (
+            ("seed", 0),
             ("threads", 0),
             ("leaves", 0),
             ("gumbel_visits", 0),

@@ -123,6 +123,11 @@ class EvaluationCache:
         """Bytes of all entries."""
         return sum(array.nbytes for array in (self._keys, self._policy_logits, self._value, self._index))
 
+    def clear(self) -> None:
+        """Forgets all positions."""
+        with self._lock:
+            self._index.fill(_NONE)
+
     def recall(self, observations: Floats, look: Look) -> tuple[Floats, Floats]:
         """Policy logits [B, A] and values [B] of `observations` [B, ...]: what is known, and of the others what `look`
         says of them, which is known from now on."""

@@ -99,10 +99,6 @@ class ModelManifest:
         """Whether the model may be used on `board_size`."""
         return self.playable_sizes[0] <= board_size <= self.playable_sizes[1]
 
-    def is_trained_on(self, board_size: int) -> bool:
-        """Whether it has seen boards of this size in training."""
-        return board_size in self.trained_sizes
-
     @property
     def digest(self) -> str:
         """12 hexadecimal digits that identify the two files together."""

@@ -148,7 +148,7 @@ def _to_period_end(seconds: float, settings: TimeSettings, left: TimeLeft) -> fl
 class GameClock:
     """Both players' clocks. Keeps its own books from the injected clock, so it needs no `set_time_left`.
 
-    For one thread, except that `time_left` and `budget_s` only read.
+    For one thread, except that `time_left` and `budget` only read.
     """
 
     def __init__(
@@ -202,8 +202,8 @@ class GameClock:
             self._started[color] = self._now()
 
     def start(self, color: int) -> None:
-        """The player's turn begins: time runs."""
-        self._started[color] = self._now()
+        """The player's turn begins: time runs, if it does not run already."""
+        self._started.setdefault(color, self._now())
 
     def stop(self, color: int) -> float:
         """The player has moved; returns the seconds that it took. 0 if the clock did not run."""
@@ -231,10 +231,6 @@ class GameClock:
         """What the player has left now; None without a time limit."""
         settings = self._own_settings[color]
         return None if settings.is_unlimited else self._left[color].after(self.elapsed_s(color), settings)
-
-    def budget_s(self, color: int, *, size: int, num_stones: int) -> float:
-        """`budget`, without the extra time."""
-        return self.budget(color, size=size, num_stones=num_stones).time_s
 
     def budget(self, color: int, *, size: int, num_stones: int) -> Budget:
         """Seconds to think from now on. `num_stones`: stones on the board (or the ply), which tell how far the game is.

@@ -1,7 +1,8 @@
 """Search of one position by several threads under limits: `Search` starts it, `SearchHandle` watches and stops it.
 
-Each thread in turn selects a leaf, has it evaluated alone, and backs its value up; the tree is locked only during the
-compiled parts. Knows trees, kernels, limits and an `Evaluator`; knows nothing of games, boards or networks.
+Each thread in turn selects a leaf, or a few, has them evaluated together, and backs their values up; the tree is locked
+only during the compiled parts. Knows trees, kernels, limits and an `Evaluator`; knows nothing of games, boards or
+networks.
 
 Memory is bounded: when `max_nodes` nodes exist, the search forgets what lies behind those that it visits least, and
 goes on. Where there is nothing to forget, a leaf that may not get a child gives its own value again.

@@ -147,7 +147,7 @@ class EngineProcess:
         started = time.monotonic()
         self._write(line, deadline=started + timeout_s)
         try:
-            response = self._responses.get(timeout=timeout_s)
+            response = self._responses.get(timeout=max(0.0, started + timeout_s - time.monotonic()))
         except queue.Empty:
             self._die(EngineTimeout(f"{self.name}: no answer to {name!r} within {timeout_s:g} s"))
         elapsed_s = time.monotonic() - started

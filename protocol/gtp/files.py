@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import TengenError
+from engine.go.record import MAX_SGF_BYTES
 
-MAX_SGF_BYTES: Final = 4 * 1024 * 1024
-"""Far more than any game record of one game."""
 SGF_SUFFIX: Final = ".sgf"
 
 

@@ -40,6 +40,13 @@ class Interpreter:
             self.context.notices.report(error)
             return failure(event, INTERNAL_ERROR)
 
+    def after_answer(self) -> None:
+        """What waits until the answer is out: the player may think in the opponent's time."""
+        try:
+            self.context.player.ponder()
+        except Exception as error:
+            self.context.notices.report(error)
+
     def abort(self) -> None:
         """Makes a move that is being thought about come soon; from any thread."""
         self.context.player.abort()

@@ -31,7 +31,8 @@ INTERRUPT_COMMENT: Final = "interrupt"
 _READ_BYTES: Final = 64 * 1024
 _MAX_PENDING: Final = 4096
 _ABORT_AGAIN_S: Final = 0.02
-_NO_BURST: Final = math.inf
+_NONE: Final = math.inf
+"""In place of a command's number: none is under way, or all are meant."""
 
 
 class Session:
@@ -54,8 +55,9 @@ class Session:
         self._burst_gap_s = burst_gap_s
         self._pending: queue.Queue[tuple[float, Command | Malformed] | None] = queue.Queue(_MAX_PENDING)
         self._lock = threading.Lock()
-        self._burst = 0
-        self._burst_under_way: float = _NO_BURST
+        self._num_read = 0
+        self._burst_begin = 0
+        self._under_way: float = _NONE
         self._cut_before: float = 0
         self._is_finished = threading.Event()
         self._is_ended = False
@@ -66,12 +68,13 @@ class Session:
         threading.Thread(target=self._read, name="gtp input", daemon=True).start()
         try:
             while not self._is_ended and (item := self._pending.get()) is not None:
-                burst, event = item
-                self._mark_under_way(burst)
+                number, event = item
+                self._mark_under_way(number)
                 self._output.write(self._interpreter.answer(event).to_bytes())
-                self._mark_under_way(_NO_BURST)
+                self._mark_under_way(_NONE)
                 if self._interpreter.is_finished:
                     break
+                self._interpreter.after_answer()
         except OutputClosed as error:
             self._notices.say(f"nobody reads the answers any more: {error}")
         finally:
@@ -87,7 +90,7 @@ class Session:
         self._is_ended = True
         with contextlib.suppress(queue.Full):  # then the loop looks at `_is_ended` before it waits
             self._pending.put_nowait(None)
-        self._cut_short(before=_NO_BURST)
+        self._cut_short(before=_NONE)
         if not self._is_finished.wait(SIGNAL_GRACE_S):
             os._exit(self._status)
 
@@ -99,15 +102,16 @@ class Session:
             for event in reader.feed(data) if data else reader.end():
                 if isinstance(event, Silent):
                     if event.comment == INTERRUPT_COMMENT:
-                        self._interpreter.abort()
+                        self._cut_short(before=self._num_read)
                     continue
-                self._pending.put((self._burst, event))
+                self._pending.put((self._num_read, event))
+                self._num_read += 1
                 if isinstance(event, Command) and event.name == "quit":
-                    self._cut_short(before=self._burst)
+                    self._cut_short(before=self._burst_begin)
                     return
             if not data:
                 self._pending.put(None)
-                self._cut_short(before=self._burst)
+                self._cut_short(before=self._burst_begin)
                 return
 
     def _read_some(self) -> bytes:
@@ -119,30 +123,31 @@ class Session:
             self._notices.say(f"the input cannot be read: {error}")
             data = b""
         if time.monotonic() - waiting_since > self._burst_gap_s:
-            self._burst += 1
+            self._burst_begin = self._num_read
         return data
 
-    def _mark_under_way(self, burst: float) -> None:
+    def _mark_under_way(self, number: float) -> None:
         with self._lock:
-            self._burst_under_way = burst
+            self._under_way = number
             self._refresh_hurry()
 
     def _cut_short(self, *, before: float) -> None:
-        """From now on, no command that came before the burst `before` is thought about at leisure."""
+        """From now on, no command whose number is below `before` is thought about at leisure."""
         with self._lock:
             self._cut_before = max(self._cut_before, before)
             self._refresh_hurry()
-        threading.Thread(target=self._abort_until_finished, name="gtp abort", daemon=True).start()
 
     def _refresh_hurry(self) -> None:
+        """Hurries the command under way, if that is due, until it is answered."""
         hurry = self._interpreter.context.is_hurried
-        if self._burst_under_way < self._cut_before:
-            hurry.set()
-        else:
+        if self._under_way >= self._cut_before:
             hurry.clear()
+        elif not hurry.is_set():
+            hurry.set()
+            threading.Thread(target=self._abort_while_hurried, name="gtp abort", daemon=True).start()
 
-    def _abort_until_finished(self) -> None:
+    def _abort_while_hurried(self) -> None:
         """Again and again, because a search may begin just after it was told to end."""
-        while not self._is_finished.wait(_ABORT_AGAIN_S):
-            if self._interpreter.context.is_hurried.is_set():
-                self._interpreter.abort()
+        while self._interpreter.context.is_hurried.is_set() and not self._is_finished.is_set():
+            self._interpreter.abort()
+            self._is_finished.wait(_ABORT_AGAIN_S)

@@ -174,11 +174,6 @@ class ResponseReader:
         self._lines: list[str] = []
         self._num_bytes = 0
 
-    @property
-    def is_inside(self) -> bool:
-        """Whether a response has begun and not ended."""
-        return bool(self._lines)
-
     def feed(self, data: bytes) -> list[Response | Garbage]:
         """Takes the next bytes, in any slicing. Raises `ResponseTooLong`; the reader is of no use after that."""
         events: list[Response | Garbage] = []

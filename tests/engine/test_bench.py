@@ -51,6 +51,16 @@ def test_no_model_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         bench.main(QUICK)
 
 
+def test_a_model_of_another_game_is_refused(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path, "tiny")
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["shape"] |= {"kind": "vector", "has_ownership": False}
+    manifest |= {"trained_sizes": [], "playable_sizes": [0, 0]}
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelNotFound, match="does not play Go"):
+        bench.main(["--model", str(model), *QUICK])
+
+
 def test_a_failed_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(TengenError, match="no model 'absent'"):
         speed._time_process("absent", size=5, cache=str(tmp_path))

@@ -142,8 +142,8 @@ def test_never_an_illegal_move() -> None:
 
 def test_komi_rules_and_time_settings_survive_a_new_game() -> None:
     with playing() as player:
+        player.new_game(rules=RULE_PRESETS["chinese"])
         player.position.komi = 3.5
-        player.position.rules = RULE_PRESETS["chinese"]
         player.clock.set_settings(TimeSettings.absolute(300))
         player.clock.set_time_left(BLACK, 17, 0)
         player.play(BLACK, 0)
@@ -266,6 +266,7 @@ def ponderer(player: Player) -> Analysis:
 def test_pondering_goes_on_until_the_opponent_has_moved() -> None:
     with playing(LINE, visits=200, ponder=True) as player:
         player.generate(BLACK)
+        player.ponder()
         pondering = ponderer(player)
         assert pondering.color == WHITE
         while pondering.snapshot().total_visits < 400:  # the network is fast
@@ -279,10 +280,13 @@ def test_pondering_goes_on_until_the_opponent_has_moved() -> None:
         assert ponderer(player) is not pondering
 
 
-@pytest.mark.parametrize("call", ["undo", "new_game", "generate", "analyze", "final_score", "close"])
+@pytest.mark.parametrize(
+    "call", ["undo", "new_game", "generate", "analyze", "final_score", "close", "end_pondering", "forget"]
+)
 def test_every_call_that_concerns_the_game_ends_pondering(call: str) -> None:
     with playing(LINE, visits=200, ponder=True) as player:
         player.generate(BLACK)
+        player.ponder()
         pondering = ponderer(player)
         assert not pondering.is_finished
         arguments = {"generate": [WHITE], "analyze": [WHITE, Limits(visits=2)]}.get(call, [])
@@ -303,7 +307,26 @@ def test_no_pondering(reason: str, settings: dict[str, Any]) -> None:
     with playing(LINE, **{"visits": 200, **settings}) as player:
         analysis = []
         player.generate(BLACK, on_search=analysis.append)
+        player.ponder()
         assert ponderer(player) is analysis[0], reason
+
+
+@pytest.mark.parametrize("call", ["play", "undo", "new_game"])
+def test_what_comes_before_the_pondering_takes_its_place(call: str) -> None:
+    with playing(LINE, visits=200, ponder=True) as player:
+        player.generate(BLACK)
+        getattr(player, call)(*([WHITE, 7] if call == "play" else []))
+        before = player._own._analysis
+        player.ponder()
+        assert player._own._analysis is before
+
+
+def test_what_was_found_is_forgotten_when_asked() -> None:
+    with playing(LINE, visits=200) as player:
+        assert player.generate(BLACK, play=False).result.carried_visits == 0
+        assert player.generate(BLACK, play=False).result.carried_visits > 0
+        player.forget()
+        assert player.generate(BLACK, play=False).result.carried_visits == 0
 
 
 def test_pondering_of_a_broken_network_is_told_by_the_next_move() -> None:
@@ -315,6 +338,7 @@ def test_pondering_of_a_broken_network_is_told_by_the_next_move() -> None:
             opinion.is_broken = True
 
         assert player.generate(BLACK, on_search=breaks).action >= 0
+        player.ponder()
         with pytest.raises(EvaluationError):
             player.generate(WHITE)
 
@@ -479,7 +503,7 @@ def test_the_budget_is_the_clock_s() -> None:
     watch = Watch()
     with playing(now=watch, lag_buffer_s=0.0) as player:
         player.clock.set_settings(TimeSettings.absolute(600))
-        expected = player.clock.budget_s(BLACK, size=SIZE, num_stones=0)
+        expected = player.clock.budget(BLACK, size=SIZE, num_stones=0).time_s
         decision = player.generate(BLACK)
         assert decision.budget_s == expected
         assert decision.extra_s == pytest.approx(expected / 2)
@@ -522,7 +546,7 @@ def test_loading_shortens_the_time_left_but_not_the_search() -> None:
         clock_at_50 = Player(models=models, board_size=SIZE, preload=False, now=watch).clock
         clock_at_50.set_settings(TimeSettings.absolute(100))
         clock_at_50.set_time_left(BLACK, 50, 0)
-        assert decisions[0].budget_s == clock_at_50.budget_s(BLACK, size=SIZE, num_stones=0)
+        assert decisions[0].budget_s == clock_at_50.budget(BLACK, size=SIZE, num_stones=0).time_s
         assert player.clock.time_left(BLACK) == TimeLeft(main_s=50)
 
 
@@ -679,7 +703,8 @@ def test_a_player_without_models_still_keeps_the_game() -> None:
         assert not player.ensure_ready(LONG_S)
         assert isinstance(player.ready_error, ModelNotFound)
         player.new_game(13)
-        assert isinstance(player.ready_error, ModelNotFound)  # whether or not the next attempt has ended
+        assert not player.ensure_ready(LONG_S)
+        assert isinstance(player.ready_error, ModelNotFound)
         player.play(BLACK, 3)
         with pytest.raises(ModelNotFound):
             player.generate(WHITE)
@@ -695,8 +720,29 @@ def test_a_size_that_no_model_plays_is_told_when_it_matters() -> None:
     assert isinstance(player.ready_error, UnsupportedBoardSize)
     player.new_game(9)
     assert player.ensure_ready(LONG_S)
-    assert player.supported_sizes() == (9,)
     player.close()
+
+
+def test_what_was_wrong_with_one_size_is_not_said_of_another() -> None:
+    models = ScriptedModels(9)
+    player = Player(models=models, board_size=SIZE)
+    assert not player.ensure_ready(LONG_S)
+    models.may_open.clear()
+    player.new_game(9)
+    assert player.ready_error is None
+    models.may_open.set()
+    player.close()
+
+
+def test_a_position_with_rules_of_its_own_does_not_change_those_of_the_next_game() -> None:
+    with playing() as player:
+        own = player.position.rules
+        player.position = Position(SIZE, RULE_PRESETS["japanese"], 6.5)
+        player.new_game()
+        assert player.position.rules == player.rules == own
+        player.new_game(rules=RULE_PRESETS["aga"])
+        player.new_game()
+        assert player.position.rules == player.rules == RULE_PRESETS["aga"]
 
 
 def test_loading_only_when_needed() -> None:

@@ -256,6 +256,22 @@ def test_a_load_and_a_search_at_once_load_once() -> None:
     assert not pool.is_loaded(None, 9)
 
 
+def test_of_two_loads_at_once_the_one_asked_for_last_is_kept() -> None:
+    models = ScriptedModels(5, 9)
+    models.may_open.clear()
+    pool = pool_of(models)
+    first = threading.Thread(target=pool.load, args=(None, 9), daemon=True)
+    first.start()
+    assert models.is_opening.wait(LONG_S)
+    real, models.open = models.open, lambda *args, **options: ScriptedModels(5, 9).open(*args, **options)  # type: ignore[method-assign]
+    pool.load(None, 5)
+    models.open = real  # type: ignore[method-assign]
+    models.may_open.set()
+    first.join(LONG_S)
+    assert pool.is_loaded(None, 5)
+    assert not pool.is_loaded(None, 9)
+
+
 def test_slow_loading_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BackgroundLoad, "SLOW_S", 0.0)
     models, is_told, lines = ScriptedModels(5), threading.Event(), []

@@ -20,6 +20,7 @@ from engine.settings import PlayerSettings, available_cores
         {"max_time_s": float("inf")},
         {"lag_buffer_s": -1},
         {"resign_winrate": 0.5},
+        {"seed": -1},
         {"threads": -1},
         {"visits": 0},
         {"resign_turns": 0},

@@ -34,12 +34,15 @@ class ScriptedPlayer:
         dead: Iterable[str] = (),
     ) -> None:
         self.position = Position(size)
+        self.rules = self.position.rules
         self.clock = GameClock()
         self.ready_error: Exception | None = None
         self.is_thinking = threading.Event()
         self.num_aborts = 0
         self.asked_for_cleanup = False
         self.is_closed = False
+        self.calls: list[str] = []
+        """`ponder`, `end_pondering` and `forget`, as they came."""
         self._vertices = list(vertices)
         self._max_size = max_size
         self._thinks = thinks
@@ -64,7 +67,7 @@ class ScriptedPlayer:
         size = self.position.size if size is None else size
         if size > self._max_size:
             raise UnsupportedBoardSize(f"no model for {size}x{size}")
-        self.position = Position(size, self.position.rules, self.position.komi)
+        self.position = Position(size, self.rules, self.position.komi)
         self.clock.reset()
 
     def play(self, color: int, action: int) -> None:
@@ -74,8 +77,9 @@ class ScriptedPlayer:
         self.position.undo()
 
     def final_score(self) -> FinalScore:
-        self._check_model()
         is_over = self.position.is_over
+        if not is_over:
+            self._check_model()
         points = self.position.score() if is_over else self._estimate
         ownership = tuple(self.position.area_ownership().tolist())
         source = "rules" if is_over else "network"
@@ -97,6 +101,15 @@ class ScriptedPlayer:
         if play and action != RESIGN:
             self.position.play(color, action)
         return Decision(action=action, color=color, result=cast(Any, None), winrate=0.5, budget_s=1.0, elapsed_s=0.0)
+
+    def ponder(self) -> None:
+        self.calls.append("ponder")
+
+    def end_pondering(self) -> None:
+        self.calls.append("end_pondering")
+
+    def forget(self) -> None:
+        self.calls.append("forget")
 
     def abort(self) -> None:
         self.num_aborts += 1

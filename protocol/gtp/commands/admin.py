@@ -48,12 +48,22 @@ def quit_(context: GtpContext, arguments: Arguments) -> str:
     return ""
 
 
-def nothing(context: GtpContext, arguments: Arguments) -> str:
-    """Commands that promise or end something that needs no act here.
+def stop(context: GtpContext, arguments: Arguments) -> str:
+    """Ends pondering; no other search runs between two commands."""
+    arguments.end()
+    context.player.end_pondering()
+    return ""
 
-    `stop` ends an analysis, and there is none between two commands; `clear_cache`: a search keeps nothing for the next
-    one; `gogui-interrupt` promises that the comment `# interrupt` ends a search, see `session`.
-    """
+
+def clear_cache(context: GtpContext, arguments: Arguments) -> str:
+    """Forgets what searches have found, so that the next one begins from nothing."""
+    arguments.end()
+    context.player.forget()
+    return ""
+
+
+def gogui_interrupt(context: GtpContext, arguments: Arguments) -> str:
+    """Nothing: that it is listed promises that the comment `# interrupt` ends a search, see `session`."""
     arguments.end()
     return ""
 
@@ -71,9 +81,9 @@ COMMANDS: Final[dict[str, Handler]] = {
     "known_command": known_command,
     "list_commands": list_commands,
     "quit": quit_,
-    "stop": nothing,
-    "clear_cache": nothing,
-    "gogui-interrupt": nothing,
+    "stop": stop,
+    "clear_cache": clear_cache,
+    "gogui-interrupt": gogui_interrupt,
     "cputime": cputime,
     "gomill-cpu_time": cputime,
 }

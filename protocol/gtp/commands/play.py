@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Final
 
 from engine.go.diagram import to_diagram
@@ -80,8 +81,10 @@ def showboard(context: GtpContext, arguments: Arguments) -> str:
 def _generate(context: GtpContext, arguments: Arguments, *, play: bool, cleanup: bool = False) -> str:
     color = arguments.color()
     arguments.end()
-    context.wait_for_model()
-    decision = context.player.generate(color, play=play, cleanup=cleanup)
+    # The controller's clock runs, whatever we wait for.
+    with context.player.clock.thinking(color) if play else nullcontext():
+        context.wait_for_model()
+        decision = context.player.generate(color, play=play, cleanup=cleanup)
     if decision.action == RESIGN:
         return grammar.RESIGN
     return to_gtp(decision.action, context.player.position.size)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.go import tables
-from engine.go.position import Position
-from engine.go.rules import EMPTY
+from engine.errors import EvaluationError, ModelError
+from engine.final_score import chains, has_exact_score
 from engine.go.vertex import to_gtp
 from protocol.gtp.arguments import Arguments
 from protocol.gtp.context import GtpContext, Handler
-from protocol.gtp.errors import SYNTAX_ERROR, CommandFailed
+from protocol.gtp.errors import CANNOT_SCORE, SYNTAX_ERROR, CommandFailed
 
 _STATUSES: Final = ("alive", "seki", "dead")
 
@@ -18,8 +17,12 @@ _STATUSES: Final = ("alive", "seki", "dead")
 def final_score(context: GtpContext, arguments: Arguments) -> str:
     """The score after two passes, the network's estimate before."""
     arguments.end()
-    context.wait_for_model()
-    return spell_score(context.player.final_score().points)
+    if not has_exact_score(context.player.position):
+        context.wait_for_model()
+    try:
+        return spell_score(context.player.final_score().points)
+    except (ModelError, EvaluationError) as error:
+        raise CommandFailed(CANNOT_SCORE, reason=str(error)) from error
 
 
 def final_status_list(context: GtpContext, arguments: Arguments) -> str:
@@ -32,8 +35,11 @@ def final_status_list(context: GtpContext, arguments: Arguments) -> str:
         return ""
     context.wait_for_model()
     position = context.player.position
-    dead = context.player.dead_stones()
-    wanted = [chain for chain in _chains(position) if (chain[0] in dead) == (status == "dead")]
+    try:
+        dead = context.player.dead_stones()
+    except (ModelError, EvaluationError) as error:
+        raise CommandFailed(CANNOT_SCORE, reason=str(error)) from error
+    wanted = [chain for chain in chains(position) if (chain[0] in dead) == (status == "dead")]
     return "\n".join(" ".join(to_gtp(point, position.size) for point in chain) for chain in wanted)
 
 
@@ -45,24 +51,6 @@ def spell_score(points: float) -> str:
     if float(ahead) != abs(points):
         ahead = f"{abs(points):.4f}".rstrip("0").removesuffix(".")
     return f"{'B' if points > 0 else 'W'}+{ahead}"
-
-
-def _chains(position: Position) -> list[list[int]]:
-    """The points of each chain, ascending."""
-    stones, neighbors = position.stones, tables.point_neighbors(position.size)
-    chains: list[list[int]] = []
-    seen: set[int] = set()
-    for start in range(position.area):
-        if stones[start] == EMPTY or start in seen:
-            continue
-        chain = [start]
-        seen.add(start)
-        for point in chain:  # grows while it is read
-            near = {int(other) for other in neighbors[point] if other >= 0 and stones[other] == stones[start]} - seen
-            chain += near
-            seen |= near
-        chains.append(sorted(chain))
-    return chains
 
 
 COMMANDS: Final[dict[str, Handler]] = {"final_score": final_score, "final_status_list": final_status_list}

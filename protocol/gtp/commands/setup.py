@@ -1,4 +1,4 @@
-"""Board size, empty board and komi. Komi, rules and time settings outlive a new board."""
+"""Board size, empty board and komi. Komi and time settings outlive a new board, rules that a file brought do not."""
 
 from __future__ import annotations
 

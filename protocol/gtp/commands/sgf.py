@@ -6,10 +6,9 @@ from typing import Final
 
 from engine.errors import TengenError
 from engine.go.position import Position
-from engine.go.record import load_sgf, to_sgf
+from engine.go.record import load_sgf, to_result, to_sgf
 from engine.go.rules import Scoring
 from protocol.gtp.arguments import Arguments
-from protocol.gtp.commands.score import spell_score
 from protocol.gtp.context import GtpContext, Handler
 from protocol.gtp.errors import CANNOT_LOAD_FILE, CANNOT_SAVE_FILE, SYNTAX_ERROR, CommandFailed
 from protocol.gtp.files import FileRefused, read_sgf, write_sgf
@@ -29,7 +28,7 @@ def loadsgf(context: GtpContext, arguments: Arguments) -> str:
     name, position = _file_name(words), context.player.position
     try:
         data = read_sgf(name, context.sgf_folder)
-        context.player.position = load_sgf(data, move_number, rules=position.rules, komi=position.komi)
+        context.player.position = load_sgf(data, move_number, rules=context.player.rules, komi=position.komi)
     except TengenError as error:
         raise CommandFailed(CANNOT_LOAD_FILE, reason=str(error)) from error
     return ""
@@ -59,7 +58,7 @@ def _file_name(words: list[str]) -> str:
 def _result(position: Position) -> str:
     """The score by the rules, where they alone decide it: territory would need a verdict on the dead stones."""
     is_decided = position.is_over and position.rules.scoring == Scoring.AREA
-    return spell_score(position.score()) if is_decided else ""
+    return to_result(position.score()) if is_decided else ""
 
 
 COMMANDS: Final[dict[str, Handler]] = {"loadsgf": loadsgf, "printsgf": printsgf}

@@ -175,7 +175,7 @@ def test_never_allots_more_than_is_left(settings: TimeSettings, thoughts: list[f
         left = clock.time_left(BLACK)
         assert left is not None
         total_s = left.total_s(settings)
-        budget_s = clock.budget_s(BLACK, size=size, num_stones=2 * ply)
+        budget_s = clock.budget(BLACK, size=size, num_stones=2 * ply).time_s
         assert math.isfinite(budget_s)
         assert FLOOR_S <= budget_s <= max(FLOOR_S, without_lag(total_s, lag_s)) + 1e-9
 
@@ -189,7 +189,7 @@ def test_a_game_on_its_own_budgets_never_loses_on_time(settings: TimeSettings, s
     for ply in range(0, 2 * size * size, 2):
         left = clock.time_left(BLACK)
         assert left is not None
-        budget_s = clock.budget_s(BLACK, size=size, num_stones=min(ply, size * size))
+        budget_s = clock.budget(BLACK, size=size, num_stones=min(ply, size * size)).time_s
         if not settings.periods and budget_s <= FLOOR_S:
             return  # some absolute times are too short for the moves that are left, whatever one does
         assert budget_s < left.total_s(settings)
@@ -324,13 +324,13 @@ def test_time_left_is_believed(label: str, settings: TimeSettings, seconds: floa
 def test_time_left_without_settings_is_believed_until_the_next_game() -> None:
     clock, _ = make_clock(TimeSettings.none(), default_s=30, lag_s=0)
     clock.set_time_left(BLACK, 0, 0)
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == 30
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == 30
     clock.set_time_left(BLACK, 2, 0)
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == pytest.approx(2 / 48.475)
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == pytest.approx(2 / 48.475)
     clock.set_time_left(BLACK, 20, 4)
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == pytest.approx(5)
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == pytest.approx(5)
     clock.reset()
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == 30
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == 30
 
 
 @pytest.mark.parametrize(("seconds", "stones"), [(math.nan, 0), (math.inf, 0), (5.0, -1)])
@@ -358,22 +358,22 @@ def test_impossible_settings(fields: dict[str, float]) -> None:
 
 def test_default_and_longest_time() -> None:
     clock, _ = make_clock(TimeSettings.none(), default_s=3, max_s=2)
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == 2
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == 2
     clock.set_settings(TimeSettings.absolute(1e6))
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == 2
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == 2
     assert clock.time_left(BLACK) == TimeLeft(main_s=1e6)
 
 
 def test_a_lost_clock_still_gives_the_floor() -> None:
     clock, watch = make_clock(TimeSettings.absolute(1))
     think(clock, watch, 50)
-    assert clock.budget_s(BLACK, size=9, num_stones=0) == FLOOR_S
+    assert clock.budget(BLACK, size=9, num_stones=0).time_s == FLOOR_S
 
 
 def test_extra_time_is_half_the_budget_and_harms_nothing() -> None:
     clock, _ = make_clock(TimeSettings.absolute(600))
     budget = clock.budget(BLACK, size=9, num_stones=0)
-    assert budget.time_s == clock.budget_s(BLACK, size=9, num_stones=0)
+    assert budget.time_s == clock.budget(BLACK, size=9, num_stones=0).time_s
     assert budget.extra_s == pytest.approx(budget.time_s / 2)
 
 

@@ -132,9 +132,29 @@ def test_a_file_brings_its_komi_and_rules_and_keeps_ours_where_it_has_none(tmp_p
     assert (position.rules, position.komi) == (rules_by_name("japanese"), 6.5)
     assert "RE[" not in conversation.ask("printsgf")
     assert conversation.ask("loadsgf plain.sgf") == "="
-    assert conversation.context.player.position.rules == position.rules
+    assert conversation.context.player.position.rules == conversation.context.player.rules != position.rules
+    conversation.ask("loadsgf japanese.sgf")
     conversation.ask("clear_board")
+    assert conversation.context.player.position.rules == conversation.context.player.rules
     assert conversation.context.player.position.komi == 6.5
+
+
+def test_what_a_search_left_is_ended_and_forgotten_when_asked() -> None:
+    player = ScriptedPlayer()
+    conversation = Conversation(player)
+    assert conversation.ask("stop") == "="
+    assert conversation.ask("clear_cache") == "="
+    assert player.calls == ["end_pondering", "forget"]
+
+
+def test_an_exact_score_needs_no_model() -> None:
+    conversation = Conversation(ScriptedPlayer(is_loading=True))
+    for line in ["play b E5", "play w pass", "play b pass"]:
+        conversation.ask(line)
+    conversation.context.is_hurried.set()
+    assert conversation.ask("final_score") == "= B+74.0"
+    conversation.ask("undo")
+    assert conversation.ask("final_score") == "? interrupted"
 
 
 def test_files_that_must_not_be_read(tmp_path: Path) -> None:

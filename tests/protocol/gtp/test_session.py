@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from engine.go.rules import BLACK
 from protocol.gtp.notices import Notices
 from protocol.gtp.session import Session
 from protocol.gtp.stdout import Output
@@ -35,9 +37,9 @@ class Line:
         input_read, self._input_write = os.pipe()
         self._output_read, output_write = os.pipe()
         notices = Notices(self.stderr)
-        interpreter = Conversation(player).interpreter
+        self.conversation = Conversation(player)
         self.session = Session(
-            interpreter,
+            self.conversation.interpreter,
             output=Output(output_write),
             notices=notices,
             input_descriptor=input_read,
@@ -179,7 +181,56 @@ def test_ordinary_input_does_not_disturb_a_thought_but_gogui_s_comment_does() ->
         connection.send("name\n# hello\n\n")
         connection.send("# interrupt\n")
         assert [connection.answer(), connection.answer()] == ["E5", "Tengen"]
-        assert connection.player.num_aborts == 1
+        assert connection.player.num_aborts >= 1
+
+
+def test_gogui_s_comment_ends_a_wait_for_the_model_and_no_later_one() -> None:
+    with line(ScriptedPlayer(["E5"], is_loading=True)) as connection:
+        connection.send("genmove b\n# interrupt\n")
+        assert connection.answer() == "? interrupted"
+        connection.send("genmove b\n")
+        connection.player.load()
+        assert connection.answer() == "E5"
+
+
+def test_gogui_s_comment_holds_for_all_that_came_before_it_and_nothing_after() -> None:
+    with line(ScriptedPlayer(["E5", "C3", "G7"], thinks=True)) as connection:
+        connection.send("genmove b\ngenmove w\n# interrupt\n")
+        assert [connection.answer(), connection.answer()] == ["E5", "C3"]
+        connection.send("genmove b\n")
+        assert connection.player.is_thinking.wait(PATIENCE_S)
+        aborts = connection.player.num_aborts
+        time.sleep(0.1)
+        assert connection.player.num_aborts == aborts
+        connection.player.abort()
+        assert connection.answer() == "G7"
+
+
+def test_the_clock_runs_while_a_move_waits_for_the_model() -> None:
+    with line(ScriptedPlayer(["E5"], is_loading=True)) as connection:
+        connection.send("time_settings 60 0 0\ngenmove b\n")
+        assert connection.answer() == ""
+        time.sleep(0.2)
+        connection.player.load()
+        assert connection.answer() == "E5"
+        left = connection.player.clock.time_left(BLACK)
+        assert left is not None
+        assert left.main_s <= 59.8
+
+
+def test_pondering_begins_when_the_answer_is_out() -> None:
+    answers_before: list[bool] = []
+
+    class Pondering(ScriptedPlayer):
+        def ponder(self) -> None:
+            answers_before.append(bool(select.select([connection._output_read], [], [], 0)[0]))
+
+    with line(Pondering(["E5"])) as connection:
+        connection.send("genmove b\n")
+        while not answers_before:
+            time.sleep(0.01)
+        assert connection.answer() == "E5"
+    assert answers_before == [True]
 
 
 def test_a_signal_cuts_a_thought_short() -> None:
@@ -226,7 +277,8 @@ def test_a_broken_model_fails_moves_and_nothing_else() -> None:
     with line(ScriptedPlayer(model_error="weights.onnx is damaged")) as connection:
         connection.send("genmove b\nfinal_score\nplay b E5\nundo\nquit\n")
         answers = [connection.answer() for _ in range(5)]
-        assert answers == ["? weights.onnx is damaged", "? weights.onnx is damaged", "", "", ""]
+        assert answers == ["? weights.onnx is damaged", "? cannot score", "", "", ""]
+        assert "final_score: weights.onnx is damaged" in connection.conversation.stderr.getvalue()
 
 
 def test_an_endless_line_is_answered_when_it_ends() -> None:
