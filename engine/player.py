@@ -212,7 +212,7 @@ class Player:
         return decision
 
     def ponder(self) -> None:
-        """Thinks in the opponent's time until the next call that concerns the game, if the settings say so. To be called
+        """Thinks in the opponent's time until the next call that concerns the game, if the settings say so. Call it
         right after `generate`, once its move is out."""
         self._own.ponder()
 

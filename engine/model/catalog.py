@@ -151,9 +151,10 @@ def _line(folder: ModelFolder, verify: Callable[[ModelFolder], None] | None) -> 
     manifest = folder.manifest
     if verify is not None:
         verify(folder)
-    sizes = (
-        f"trained on {', '.join(map(str, manifest.trained_sizes)) or 'no size'}" if manifest.playable_sizes[1] else ""
-    )
+    sizes = ""
+    if manifest.playable_sizes[1]:
+        trained = ", ".join(map(str, manifest.trained_sizes)) or "no size"
+        sizes = f"trained on {trained}; plays {manifest.playable_sizes[0]} to {manifest.playable_sizes[1]}"
     games = manifest.training.get("games")
     precision = manifest.precision if manifest.precision != "float32" else ""
     facts = [manifest.identity, manifest.environment, precision, sizes, f"{games} games" if games is not None else ""]

@@ -127,7 +127,12 @@ def make_parser() -> argparse.ArgumentParser:
     game = parser.add_argument_group("game, until the controller says otherwise")
     game.add_argument("--size", metavar="N", type=int, default=9, help="board size; %(default)s")
     game.add_argument("--komi", metavar="POINTS", type=float, default=7.0, help="%(default)s")
-    game.add_argument("--rules", metavar="NAME", default="cgos", help="tromp-taylor, chinese, aga, ...; %(default)s")
+    game.add_argument(
+        "--rules",
+        metavar="NAME",
+        default="cgos",
+        help="chinese, japanese, aga, ...: see docs/guide-gui.md; %(default)s",
+    )
     strength = parser.add_argument_group("strength")
     strength.add_argument("--model", metavar="NAME", help="model name or folder; by default chosen for the board size")
     strength.add_argument(

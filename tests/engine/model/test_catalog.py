@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,7 +145,7 @@ class TestCommand:
         assert catalog_module.main([]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [line.split("@")[0] for line in lines] == ["five", "nine", "wide"]
-        assert "trained on 5, 9  12 games" in lines[2]
+        assert re.search(r"trained on 5, 9; plays \d+ to \d+  12 games", lines[2])
 
     def test_verify(self, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = (models / "nine" / "initial.onnx").read_bytes()
