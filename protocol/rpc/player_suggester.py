@@ -72,7 +72,9 @@ class PlayerSuggester:
         """The chosen model, or all of them."""
         return self._models
 
-    def suggest(self, position: Position, limits: Limits, *, model: str | None, seed: int | None) -> Analysis:
+    def suggest(
+        self, position: Position, limits: Limits | Callable[[], Limits], *, model: str | None, seed: int | None
+    ) -> Analysis:
         """Starts a search; may have to load. Raises `UnsupportedBoardSize`, `ModelError`, `EvaluationError`."""
         if model is not None and model == self._source.find(self._chosen, position.size).name:
             model = None  # the player's own choice under the name that it has loaded it by

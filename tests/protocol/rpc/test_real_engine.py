@@ -16,6 +16,7 @@ from engine.go import vertex
 from engine.go.position import Position
 from engine.model.catalog import Catalog
 from engine.model.manifest import manifest_to_json
+from engine.search.limits import Limits
 from engine.settings import PlayerSettings
 from protocol.rpc.budget import ServerLimits
 from protocol.rpc.client import CallFailed, EngineClient
@@ -183,3 +184,21 @@ def test_loading_readies_as_many_networks_as_may_search_at_a_time(models: Path) 
     suggester.load()
     assert len([line for line in told if line.startswith("loading model tiny-9")]) == 3
     suggester.close()
+
+
+def test_limits_are_asked_for_when_the_network_is_there(models: Path) -> None:
+    """And who then finds that it is too late leaves it to the next."""
+    told: list[str] = []
+    suggester = PlayerSuggester(SETTINGS, catalog=Catalog([models]), notify=told.append)
+
+    def too_late() -> Limits:
+        told.append("too late")
+        raise TimeoutError
+
+    suggester.load()
+    told.clear()
+    with pytest.raises(TimeoutError):
+        suggester.suggest(Position(13), too_late, model=None, seed=0)
+    assert suggester.suggest(Position(13), lambda: Limits(visits=2), model=None, seed=0).wait().total_visits == 2
+    suggester.close()
+    assert [line.split("@")[0] for line in told] == ["loading model tiny-13", "too late"]
