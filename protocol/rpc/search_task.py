@@ -32,9 +32,9 @@ class Outcome:
     budget: Budget
     """What it was given."""
     queue_s: float
-    """From the request's arrival to the start of the search, seconds."""
+    """From the request's arrival to the start of the search, loading included, seconds."""
     search_s: float
-    """The search with its start, seconds."""
+    """The search itself, seconds."""
 
 
 class SearchRunner:
@@ -111,6 +111,7 @@ class _SearchTask:
         self._plan = plan
         self._arrival = arrival
         self._clock = clock
+        self._begun = arrival
         self._budget: Budget | None = None
         self._lock = threading.Lock()
         self._is_stopped = False
@@ -118,7 +119,6 @@ class _SearchTask:
 
     def run(self) -> Outcome:
         """Blocks until the search has ended."""
-        started = self._clock()
         query = self._query
         running = self._suggester.suggest(query.position, self._begin, model=query.model, seed=query.seed)
         with self._lock:
@@ -127,19 +127,20 @@ class _SearchTask:
         if is_stopped:
             running.stop()
         result = running.wait()
-        search_s = self._clock() - started
+        search_s = self._clock() - self._begun
         assert self._budget is not None, "a search begins with its limits"
         return Outcome(
             result=result,
             seed=running.seed,
             model=running.model,
             budget=self._budget,
-            queue_s=started - self._arrival,
+            queue_s=self._begun - self._arrival,
             search_s=search_s,
         )
 
     def _begin(self) -> Limits:
         """The limits of the search, which is all that is left to do: whatever had to be loaded is there."""
+        self._begun = self._clock()
         budget = self._budget = self._plan()
         return Limits(time_s=budget.time_s, visits=budget.visits, early_stop=self._query.limits.early_stop)
 
