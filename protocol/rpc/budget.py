@@ -23,7 +23,7 @@ class ServerLimits:
     default_time_s: float = 10.0
     """Search time of a request with neither limit nor deadline."""
     max_time_s: float = 60.0
-    """Longest search time that a request may ask for or a deadline may give."""
+    """Longest search time that a request may ask for, or that a deadline or a number of visits may take."""
     max_visits: int = 1_000_000
     """Most visits that a request may ask for."""
     deadline_slack_s: float = 0.04
@@ -110,4 +110,5 @@ def latest_start_s(remaining_s: float | None, *, evaluation_s: float, limits: Se
 def _wanted_time_s(requested: RequestedLimits, *, has_deadline: bool, limits: ServerLimits) -> float:
     if requested.time_s is not None:
         return min(requested.time_s, limits.max_time_s)
-    return limits.max_time_s if has_deadline else limits.default_time_s
+    is_bounded = has_deadline or requested.visits is not None
+    return limits.max_time_s if is_bounded else limits.default_time_s

@@ -116,7 +116,7 @@ class ServerDescription:
     default_time_s: float
     """Search time of a request with neither limit nor deadline."""
     max_time_s: float
-    """Longest `max_time_s` that a request may ask for."""
+    """Longest search, and so the longest `max_time_s` that a request may ask for."""
     deadline_slack_s: float
     """Kept back from a deadline for the answer's way."""
 
