@@ -73,6 +73,12 @@ def test_latest_start() -> None:
     assert latest_start_s(1.0, evaluation_s=0.01, limits=LIMITS) == pytest.approx(0.95)
 
 
+def test_the_default_time_is_within_the_longest() -> None:
+    limits = ServerLimits(max_time_s=5.0)
+    assert limits.default_time_s == 5.0
+    assert plan_budget(RequestedLimits(), remaining_s=None, evaluation_s=0.01, limits=limits).time_s == 5.0
+
+
 @pytest.mark.parametrize("wrong", [{"max_time_s": 0.0}, {"max_visits": -1}, {"deadline_slack_s": float("nan")}])
 def test_limits_that_let_nothing_through(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidConfig, match=next(iter(wrong))):
