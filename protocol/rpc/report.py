@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.search.search import SearchResult, StopReason
+from engine.search.search import StopReason
 from protocol.rpc import convert
 from protocol.rpc.query import MODEL_PREFIX, Query
 from protocol.rpc.search_task import Outcome
@@ -37,7 +37,7 @@ def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
     analysis = engine_pb2.Analysis(
         board_size=query.size,
         side_to_move=convert.from_color(to_play),
-        candidates=_candidates(query, result),
+        candidates=_candidates(query, outcome),
         root_win_rate=_win_rate(result.root_value, to_play),
         visits=result.total_visits,
         network_evaluations=result.evaluations,
@@ -57,20 +57,23 @@ def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
     return analysis
 
 
-def _candidates(query: Query, result: SearchResult) -> list[engine_pb2.Candidate]:
+def _candidates(query: Query, outcome: Outcome) -> list[engine_pb2.Candidate]:
     """The move to play, then the visited others by visits and by the search's own preference."""
+    result = outcome.result
     visited = {int(action) for action in np.flatnonzero(result.visits)}
     order = sorted(
         visited | {result.best_action},
         key=lambda action: (action != result.best_action, -result.visits[action], -result.policy_target[action]),
     )
-    return [_candidate(query, result, action, place) for place, action in enumerate(order[: query.max_candidates])]
+    return [_candidate(query, outcome, action, place) for place, action in enumerate(order[: query.max_candidates])]
 
 
-def _candidate(query: Query, result: SearchResult, action: int, place: int) -> engine_pb2.Candidate:
-    size = query.size
+def _candidate(query: Query, outcome: Outcome, action: int, place: int) -> engine_pb2.Candidate:
+    result, size = outcome.result, query.size
     value = float(result.q[action])
-    variation = _legal_prefix(query, result.principal_variation(action, query.max_pv_length))
+    variation = result.principal_variation(action, query.max_pv_length)
+    if outcome.imagines:
+        variation = _legal_prefix(query, variation)
     return engine_pb2.Candidate(
         action=convert.from_action(action, size),
         order=place,
@@ -82,7 +85,7 @@ def _candidate(query: Query, result: SearchResult, action: int, place: int) -> e
 
 
 def _legal_prefix(query: Query, variation: list[int]) -> list[int]:
-    """The part of `variation` that can be played: below the root the learned model imagines the moves."""
+    """The part of `variation` that can be played; to find it takes 10 us a move."""
     board = query.position.copy()
     for length, action in enumerate(variation):
         if not board.is_legal(board.to_play, action):

@@ -25,6 +25,8 @@ class Outcome:
 
     result: SearchResult
     """What the search found, Black's view."""
+    imagines: bool
+    """Whether its variations may be illegal; see `Suggester.imagines`."""
     seed: int
     """Of the search's random choices."""
     model: str
@@ -131,6 +133,7 @@ class _SearchTask:
         assert self._budget is not None, "a search begins with its limits"
         return Outcome(
             result=result,
+            imagines=self._suggester.imagines,
             seed=running.seed,
             model=running.model,
             budget=self._budget,

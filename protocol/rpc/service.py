@@ -68,14 +68,14 @@ class AnalysisService(engine_pb2_grpc.AnalysisServiceServicer):
         """Searches one position."""
         arrival, remaining_s = self._clock(), context.time_remaining()
         models = self._models.ready()
-        # In a thread: replaying a long game takes a while, and the loop has other calls to serve.
+        # In a thread, as the answer below: a long game or many candidates take a while, and others wait for the loop.
         query = await asyncio.to_thread(read_query, request, models=models, limits=self._limits)
         try:
             outcome = await self._runner.suggest(query, arrival=arrival, remaining_s=remaining_s)
         except EvaluationError:
             await self._on_model_failure()
             raise
-        return to_response(query, outcome)
+        return await asyncio.to_thread(to_response, query, outcome)
 
 
 class ModelService(engine_pb2_grpc.ModelServiceServicer):

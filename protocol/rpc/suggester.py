@@ -52,6 +52,9 @@ class RunningSearch(Protocol):
 class Suggester(Protocol):
     """A source of searches; any thread may call any method at any time."""
 
+    imagines: bool
+    """Whether searches imagine positions below the root, where their variations may then be illegal."""
+
     def load(self) -> None:
         """Blocks until searches can start. Raises `ModelError`."""
         ...

@@ -84,6 +84,7 @@ class ScriptedSuggester:
     ) -> None:
         """`is_held`: searches run until released or stopped. `reason`: why they end by themselves. `error`: every
         search raises it. `on_load`, `on_suggest`: called first; the latter is the loading of a network."""
+        self.imagines = True
         self.started: queue.Queue[ScriptedSearch] = queue.Queue()
         self.is_held = is_held
         self.reason = reason
