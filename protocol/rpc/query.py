@@ -11,9 +11,8 @@ from engine.search.result import MAX_VARIATION_LENGTH as MAX_PV_LENGTH
 from protocol.rpc import convert, failures
 from protocol.rpc.budget import RequestedLimits, ServerLimits
 from protocol.rpc.suggester import ModelFacts
-from protocol.v1 import engine_pb2
+from protocol.v1 import MODEL_PREFIX, engine_pb2
 
-MODEL_PREFIX = "models/"
 DEFAULT_CANDIDATES = 10
 MAX_CANDIDATES = MAX_SIZE * MAX_SIZE + 1
 MAX_REQUEST_ID = 128

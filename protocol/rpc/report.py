@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 
 from engine.search.search import StopReason
+from engine.turn import to_winrate
 from protocol.rpc import convert
-from protocol.rpc.query import MODEL_PREFIX, Query
+from protocol.rpc.query import Query
 from protocol.rpc.search_task import Outcome
-from protocol.v1 import engine_pb2
+from protocol.v1 import MODEL_PREFIX, engine_pb2
 
 _STOP_REASONS: Final = {
     StopReason.VISITS: engine_pb2.STOP_REASON_VISITS,
@@ -38,7 +39,7 @@ def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
         board_size=query.size,
         side_to_move=convert.from_color(to_play),
         candidates=_candidates(query, outcome),
-        root_win_rate=_win_rate(result.root_value, to_play),
+        root_win_rate=to_winrate(result.root_value, to_play),
         visits=result.total_visits,
         network_evaluations=result.evaluations,
         search_time=convert.from_seconds(outcome.search_s),
@@ -78,7 +79,7 @@ def _candidate(query: Query, outcome: Outcome, action: int, place: int) -> engin
         action=convert.from_action(action, size),
         order=place,
         visits=int(result.visits[action]),
-        win_rate=_win_rate(result.root_value if math.isnan(value) else value, query.to_play),
+        win_rate=to_winrate(result.root_value if math.isnan(value) else value, query.to_play),
         prior=float(result.prior[action]),
         principal_variation=[convert.from_action(reply, size) for reply in variation],
     )
@@ -92,11 +93,6 @@ def _legal_prefix(query: Query, variation: list[int]) -> list[int]:
             return variation[:length]
         board.play(board.to_play, action)
     return variation
-
-
-def _win_rate(value: float, to_play: int) -> float:
-    """From Black's value in [-1, 1] to the mover's win rate in [0, 1]."""
-    return min(1.0, max(0.0, (1.0 + to_play * value) / 2))
 
 
 def _stop_reason(query: Query, outcome: Outcome) -> engine_pb2.StopReason:

@@ -16,11 +16,11 @@ from engine.errors import EvaluationError
 from protocol.rpc import failures
 from protocol.rpc.budget import ServerLimits
 from protocol.rpc.convert import from_seconds
-from protocol.rpc.query import MODEL_PREFIX, find_model, read_query
+from protocol.rpc.query import find_model, read_query
 from protocol.rpc.report import to_response
 from protocol.rpc.search_task import SearchRunner
 from protocol.rpc.suggester import ModelFacts
-from protocol.v1 import engine_pb2, engine_pb2_grpc
+from protocol.v1 import MODEL_PREFIX, engine_pb2, engine_pb2_grpc
 
 logger = logging.getLogger(__name__)
 
