@@ -256,7 +256,7 @@ class Player:
     def suggest(
         self,
         position: Position,
-        limits: Limits,
+        limits: Limits | Callable[[], Limits],
         *,
         color: int | None = None,
         model: str | None = None,
@@ -264,8 +264,9 @@ class Player:
     ) -> Analysis:
         """Starts a search of any position, beside the player's own game; `position` is the search's own from now on.
 
-        `model`: a name; None: the settings'. Several threads may suggest at a time. Raises `UnsupportedBoardSize`,
-        `ModelError`, `EvaluationError`. Blocks while the model loads.
+        `limits`: a function is asked for them when the model is there. `model`: a name; None: the settings'. Several
+        threads may suggest at a time. Raises `UnsupportedBoardSize`, `ModelError`, `EvaluationError`. Blocks while the
+        model loads.
         """
         turn = Turn.of(position, position.to_play if color is None else color)
         return self._search(turn, limits, model=model, seed=seed)
@@ -387,7 +388,7 @@ class Player:
     def _search(
         self,
         turn: Turn,
-        limits: Limits,
+        limits: Limits | Callable[[], Limits],
         *,
         model: str | None = None,
         seed: int | None = None,

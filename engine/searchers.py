@@ -228,7 +228,7 @@ class SearcherPool:
     def start(
         self,
         turn: Turn,
-        limits: Limits,
+        limits: Limits | Callable[[], Limits],
         *,
         model: str | None,
         seed: int,
@@ -237,13 +237,14 @@ class SearcherPool:
     ) -> Analysis:
         """Starts to search `turn` with `model` (None: the best one for the board size); loads it if need be.
 
-        `goes_on`: from what an earlier search of the same game found, if that searcher is free. Raises `ModelError`,
-        `UnsupportedBoardSize`, `EvaluationError`.
+        `limits`: a function is asked for them when the network is there. `goes_on`: from what an earlier search of the
+        same game found, if that searcher is free. Raises `ModelError`, `UnsupportedBoardSize`, `EvaluationError`.
         """
         goes_on = goes_on and settings.reuse_tree
         searcher = self._take(model, turn, goes_on=goes_on)
         try:
-            handle = searcher.start(turn, limits, seed=seed, settings=settings, goes_on=goes_on)
+            asked = limits() if callable(limits) else limits
+            handle = searcher.start(turn, asked, seed=seed, settings=settings, goes_on=goes_on)
         finally:
             searcher.is_taken = False
         return Analysis(handle, turn, model=searcher.manifest.identity, seed=seed)

@@ -21,9 +21,9 @@ class ServerLimits:
     max_queue_length: int = 2
     """Requests that may wait for a search to end."""
     default_time_s: float = 10.0
-    """Search time of a request with neither limit nor deadline."""
+    """Search time of a request with neither limit nor deadline; `max_time_s` if that is less."""
     max_time_s: float = 60.0
-    """Longest search time that a request may ask for or a deadline may give."""
+    """Longest search time that a request may ask for, or that a deadline or a number of visits may take."""
     max_visits: int = 1_000_000
     """Most visits that a request may ask for."""
     deadline_slack_s: float = 0.04
@@ -34,7 +34,7 @@ class ServerLimits:
     """Largest request."""
 
     def __post_init__(self) -> None:
-        """Raises `InvalidConfig` for a limit that would let nothing through."""
+        """Caps the default time. Raises `InvalidConfig` for a limit that would let nothing through."""
         for name in ("max_concurrent_searches", "default_time_s", "max_time_s", "max_visits", "max_message_bytes"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -43,6 +43,7 @@ class ServerLimits:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise InvalidConfig(f"{name} must not be negative: {value}")
+        object.__setattr__(self, "default_time_s", min(self.default_time_s, self.max_time_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,4 +111,5 @@ def latest_start_s(remaining_s: float | None, *, evaluation_s: float, limits: Se
 def _wanted_time_s(requested: RequestedLimits, *, has_deadline: bool, limits: ServerLimits) -> float:
     if requested.time_s is not None:
         return min(requested.time_s, limits.max_time_s)
-    return limits.max_time_s if has_deadline else limits.default_time_s
+    is_bounded = has_deadline or requested.visits is not None
+    return limits.max_time_s if is_bounded else limits.default_time_s

@@ -124,7 +124,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default=player.device, help="where networks run: cpu, cuda, openvino, ...; %(default)s")
     add("--memory", metavar="MIB", type=int, default=player.max_memory_mib, help="of all search trees; %(default)s")
     add("--max-queue", metavar="N", type=int, help="requests that may wait for a search; twice the searches at a time")
-    add("--default-time", metavar="S", type=float, default=limits.default_time_s, help="seconds a search; %(default)s")
+    add(
+        "--default-time",
+        metavar="S",
+        type=float,
+        default=limits.default_time_s,
+        help="seconds of a search with neither limit nor deadline; %(default)s",
+    )
     add("--max-time", metavar="S", type=float, default=limits.max_time_s, help="longest search allowed; %(default)s")
     add("--max-visits", metavar="N", type=int, default=limits.max_visits, help="most visits allowed; %(default)s")
     add(

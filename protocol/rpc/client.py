@@ -65,7 +65,7 @@ class EngineClient:
         colours alternating, or pairs of colour and vertex ("W", "D4"); `setup`: such pairs. Colours are "B" and "W".
         `max_time_s` is the search's; `early_stop` ends it once no other move can become the best one. `timeout_s` is
         the whole call's deadline, before which the server answers with what it has found; without it the deadline is
-        `max_time_s` and 10 s more, or there is none, and then the server's default time limits the search.
+        `max_time_s` and 10 s more, or there is none; with neither limit nor deadline the server's default time holds.
         Raises `CallFailed`, and `InvalidInput` for what cannot be sent.
         """
         with _what_cannot_be_sent():

@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 from engine.errors import InvalidInput
 from engine.go import vertex
 from engine.go.rules import KoRule, RuleSet, Scoring
-from protocol.v1 import engine_pb2
+from protocol.v1 import MODEL_PREFIX, engine_pb2
 
 _COLORS: Final = {"B": engine_pb2.COLOR_BLACK, "W": engine_pb2.COLOR_WHITE}
 _KO_RULES: Final = {
@@ -28,7 +28,6 @@ _SCORING_RULES: Final = {
     Scoring.TERRITORY: engine_pb2.SCORING_RULE_TERRITORY,
 }
 _STOP_REASON_PREFIX: Final = "STOP_REASON_"
-_MODEL_PREFIX: Final = "models/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +115,7 @@ class ServerDescription:
     default_time_s: float
     """Search time of a request with neither limit nor deadline."""
     max_time_s: float
-    """Longest `max_time_s` that a request may ask for."""
+    """Longest search, and so the longest `max_time_s` that a request may ask for."""
     deadline_slack_s: float
     """Kept back from a deadline for the answer's way."""
 
@@ -186,7 +185,7 @@ def search_limits(
 
 def model_resource(name: str) -> str:
     """The resource name of a model, which may be one already."""
-    return name if name.startswith(_MODEL_PREFIX) else _MODEL_PREFIX + name
+    return name if name.startswith(MODEL_PREFIX) else MODEL_PREFIX + name
 
 
 def read_suggestion(response: engine_pb2.SuggestMoveResponse) -> MoveSuggestion:
@@ -204,7 +203,7 @@ def read_suggestion(response: engine_pb2.SuggestMoveResponse) -> MoveSuggestion:
         stop_reason=engine_pb2.StopReason.Name(analysis.stop_reason).removeprefix(_STOP_REASON_PREFIX),
         search_time_s=_seconds(analysis.search_time),
         queue_time_s=_seconds(analysis.queue_time),
-        model=analysis.model.removeprefix(_MODEL_PREFIX),
+        model=analysis.model.removeprefix(MODEL_PREFIX),
         seed=analysis.seed,
         policy=_by_vertex(analysis.policy, board_size),
         ownership=_by_vertex(analysis.ownership, board_size),
@@ -215,7 +214,7 @@ def read_suggestion(response: engine_pb2.SuggestMoveResponse) -> MoveSuggestion:
 def read_model(model: engine_pb2.Model) -> ModelDescription:
     """One model as plain values."""
     return ModelDescription(
-        name=model.name.removeprefix(_MODEL_PREFIX),
+        name=model.name.removeprefix(MODEL_PREFIX),
         digest=model.digest,
         board_sizes=tuple(model.board_sizes),
         trained_board_sizes=tuple(model.trained_board_sizes),

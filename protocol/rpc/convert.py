@@ -17,6 +17,7 @@ from engine.go import vertex
 from engine.go.position import Position
 from engine.go.record import load_sgf
 from engine.go.rules import BLACK, DEFAULT_RULES, MAX_SIZE, MIN_SIZE, WHITE, KoRule, RuleSet, Scoring
+from engine.player import DEFAULT_KOMI
 from protocol.rpc import failures
 from protocol.v1 import engine_pb2
 
@@ -25,7 +26,6 @@ Value = TypeVar("Value")
 MAX_MOVES: Final = 4096
 MAX_SGF_BYTES: Final = 256 * 1024
 MAX_KOMI: Final = 400.0
-DEFAULT_KOMI: Final = 7.0
 
 _COLORS: Final[dict[int, int]] = {engine_pb2.COLOR_BLACK: BLACK, engine_pb2.COLOR_WHITE: WHITE}
 _KO_RULES: Final = {

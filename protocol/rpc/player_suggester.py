@@ -14,6 +14,7 @@ from engine.model.manifest import ModelManifest
 from engine.model_source import CatalogModels
 from engine.player import DEFAULT_SIZE, Analysis, Player
 from engine.search.limits import Limits
+from engine.searchers import imagines
 from engine.settings import PlayerSettings
 from protocol.rpc.suggester import ModelFacts
 
@@ -44,6 +45,7 @@ class PlayerSuggester:
         self._models = tuple(facts_of(folder.manifest) for folder in folders if folder.manifest.shape.kind == "go")
         if not self._models:
             raise ModelNotFound("there is no model that plays Go" if chosen is None else f"{chosen!r} plays no Go")
+        self.imagines = imagines(settings)
         self._is_closed = threading.Event()
         self._chosen = chosen
         self._source = CatalogModels(catalog, trusted=chosen, device=settings.device, threads=settings.num_threads)
@@ -72,7 +74,9 @@ class PlayerSuggester:
         """The chosen model, or all of them."""
         return self._models
 
-    def suggest(self, position: Position, limits: Limits, *, model: str | None, seed: int | None) -> Analysis:
+    def suggest(
+        self, position: Position, limits: Limits | Callable[[], Limits], *, model: str | None, seed: int | None
+    ) -> Analysis:
         """Starts a search; may have to load. Raises `UnsupportedBoardSize`, `ModelError`, `EvaluationError`."""
         if model is not None and model == self._source.find(self._chosen, position.size).name:
             model = None  # the player's own choice under the name that it has loaded it by

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 from engine.go.position import Position
 from engine.go.rules import MAX_SIZE
+from engine.search.result import MAX_VARIATION_LENGTH as MAX_PV_LENGTH
 from protocol.rpc import convert, failures
 from protocol.rpc.budget import RequestedLimits, ServerLimits
 from protocol.rpc.suggester import ModelFacts
-from protocol.v1 import engine_pb2
+from protocol.v1 import MODEL_PREFIX, engine_pb2
 
-MODEL_PREFIX = "models/"
 DEFAULT_CANDIDATES = 10
 MAX_CANDIDATES = MAX_SIZE * MAX_SIZE + 1
-DEFAULT_PV_LENGTH = 15
-MAX_PV_LENGTH = 100
 MAX_REQUEST_ID = 128
 
 
@@ -61,7 +59,7 @@ def read_query(request: engine_pb2.SuggestMoveRequest, *, models: Sequence[Model
         model=None if model is None else model.name,
         seed=options.seed if options.HasField("seed") else None,
         max_candidates=_count(options.max_candidates, DEFAULT_CANDIDATES, MAX_CANDIDATES, "options.max_candidates"),
-        max_pv_length=_count(options.max_pv_length, DEFAULT_PV_LENGTH, MAX_PV_LENGTH, "options.max_pv_length"),
+        max_pv_length=_count(options.max_pv_length, MAX_PV_LENGTH, MAX_PV_LENGTH, "options.max_pv_length"),
         include_policy=options.include_policy,
         include_ownership=options.include_ownership,
         request_id=_request_id(request.request_id),

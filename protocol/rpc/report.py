@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from engine.search.search import SearchResult, StopReason
+from engine.search.search import StopReason
+from engine.turn import to_winrate
 from protocol.rpc import convert
-from protocol.rpc.query import MODEL_PREFIX, Query
+from protocol.rpc.query import Query
 from protocol.rpc.search_task import Outcome
-from protocol.v1 import engine_pb2
+from protocol.v1 import MODEL_PREFIX, engine_pb2
 
 _STOP_REASONS: Final = {
     StopReason.VISITS: engine_pb2.STOP_REASON_VISITS,
@@ -37,8 +38,8 @@ def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
     analysis = engine_pb2.Analysis(
         board_size=query.size,
         side_to_move=convert.from_color(to_play),
-        candidates=_candidates(query, result),
-        root_win_rate=_win_rate(result.root_value, to_play),
+        candidates=_candidates(query, outcome),
+        root_win_rate=to_winrate(result.root_value, to_play),
         visits=result.total_visits,
         network_evaluations=result.evaluations,
         search_time=convert.from_seconds(outcome.search_s),
@@ -57,43 +58,41 @@ def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
     return analysis
 
 
-def _candidates(query: Query, result: SearchResult) -> list[engine_pb2.Candidate]:
+def _candidates(query: Query, outcome: Outcome) -> list[engine_pb2.Candidate]:
     """The move to play, then the visited others by visits and by the search's own preference."""
+    result = outcome.result
     visited = {int(action) for action in np.flatnonzero(result.visits)}
     order = sorted(
         visited | {result.best_action},
         key=lambda action: (action != result.best_action, -result.visits[action], -result.policy_target[action]),
     )
-    return [_candidate(query, result, action, place) for place, action in enumerate(order[: query.max_candidates])]
+    return [_candidate(query, outcome, action, place) for place, action in enumerate(order[: query.max_candidates])]
 
 
-def _candidate(query: Query, result: SearchResult, action: int, place: int) -> engine_pb2.Candidate:
-    size = query.size
+def _candidate(query: Query, outcome: Outcome, action: int, place: int) -> engine_pb2.Candidate:
+    result, size = outcome.result, query.size
     value = float(result.q[action])
-    variation = _legal_prefix(query, result.principal_variation(action, query.max_pv_length))
+    variation = result.principal_variation(action, query.max_pv_length)
+    if outcome.imagines:
+        variation = _legal_prefix(query, variation)
     return engine_pb2.Candidate(
         action=convert.from_action(action, size),
         order=place,
         visits=int(result.visits[action]),
-        win_rate=_win_rate(result.root_value if math.isnan(value) else value, query.to_play),
+        win_rate=to_winrate(result.root_value if math.isnan(value) else value, query.to_play),
         prior=float(result.prior[action]),
         principal_variation=[convert.from_action(reply, size) for reply in variation],
     )
 
 
 def _legal_prefix(query: Query, variation: list[int]) -> list[int]:
-    """The part of `variation` that can be played: below the root the learned model imagines the moves."""
+    """The part of `variation` that can be played; to find it takes 10 us a move."""
     board = query.position.copy()
     for length, action in enumerate(variation):
         if not board.is_legal(board.to_play, action):
             return variation[:length]
         board.play(board.to_play, action)
     return variation
-
-
-def _win_rate(value: float, to_play: int) -> float:
-    """From Black's value in [-1, 1] to the mover's win rate in [0, 1]."""
-    return min(1.0, max(0.0, (1.0 + to_play * value) / 2))
 
 
 def _stop_reason(query: Query, outcome: Outcome) -> engine_pb2.StopReason:

@@ -1,4 +1,4 @@
-"""One requested search: waits in the queue, gets its budget when a worker is free, runs there, can be stopped.
+"""One requested search: waits in the queue, loads, gets its budget once it can begin, runs there, can be stopped.
 
 The bridge between the event loop (`suggest`) and the worker threads (`_SearchTask.run`).
 """
@@ -25,6 +25,8 @@ class Outcome:
 
     result: SearchResult
     """What the search found, Black's view."""
+    imagines: bool
+    """Whether its variations may be illegal; see `Suggester.imagines`."""
     seed: int
     """Of the search's random choices."""
     model: str
@@ -32,9 +34,9 @@ class Outcome:
     budget: Budget
     """What it was given."""
     queue_s: float
-    """From the request's arrival to the start of the search, seconds."""
+    """From the request's arrival to the start of the search, loading included, seconds."""
     search_s: float
-    """The search with its start, seconds."""
+    """The search itself, seconds."""
 
 
 class SearchRunner:
@@ -63,10 +65,7 @@ class SearchRunner:
         """
         expires = None if remaining_s is None else arrival + remaining_s
         task = _SearchTask(
-            start=lambda budget: self._start(query, budget),
-            plan=lambda: self._plan(query, expires),
-            arrival=arrival,
-            clock=self._clock,
+            self._suggester, query, plan=lambda: self._plan(query, expires), arrival=arrival, clock=self._clock
         )
         try:
             outcome = await self._queue.submit(self._job(task, query, arrival=arrival, remaining_s=remaining_s))
@@ -76,10 +75,6 @@ class SearchRunner:
             raise failures.unavailable("DRAINING", str(error)) from None
         self._learn_speed(outcome)
         return outcome
-
-    def _start(self, query: Query, budget: Budget) -> RunningSearch:
-        limits = Limits(time_s=budget.time_s, visits=budget.visits, early_stop=query.limits.early_stop)
-        return self._suggester.suggest(query.position, limits, model=query.model, seed=query.seed)
 
     def _job(self, task: _SearchTask, query: Query, *, arrival: float, remaining_s: float | None) -> Job[Outcome]:
         evaluation_s, limits = self._evaluation_s, self._limits
@@ -106,40 +101,51 @@ class _SearchTask:
 
     def __init__(
         self,
+        suggester: Suggester,
+        query: Query,
         *,
-        start: Callable[[Budget], RunningSearch],
         plan: Callable[[], Budget],
         arrival: float,
         clock: Callable[[], float],
     ) -> None:
-        self._start = start
+        self._suggester = suggester
+        self._query = query
         self._plan = plan
         self._arrival = arrival
         self._clock = clock
+        self._begun = arrival
+        self._budget: Budget | None = None
         self._lock = threading.Lock()
         self._is_stopped = False
         self._running: RunningSearch | None = None
 
     def run(self) -> Outcome:
         """Blocks until the search has ended."""
-        started = self._clock()
-        budget = self._plan()
-        running = self._start(budget)
+        query = self._query
+        running = self._suggester.suggest(query.position, self._begin, model=query.model, seed=query.seed)
         with self._lock:
             self._running = running
             is_stopped = self._is_stopped
         if is_stopped:
             running.stop()
         result = running.wait()
-        search_s = self._clock() - started
+        search_s = self._clock() - self._begun
+        assert self._budget is not None, "a search begins with its limits"
         return Outcome(
             result=result,
+            imagines=self._suggester.imagines,
             seed=running.seed,
             model=running.model,
-            budget=budget,
-            queue_s=started - self._arrival,
+            budget=self._budget,
+            queue_s=self._begun - self._arrival,
             search_s=search_s,
         )
+
+    def _begin(self) -> Limits:
+        """The limits of the search, which is all that is left to do: whatever had to be loaded is there."""
+        self._begun = self._clock()
+        budget = self._budget = self._plan()
+        return Limits(time_s=budget.time_s, visits=budget.visits, early_stop=self._query.limits.early_stop)
 
     def stop(self) -> None:
         """Makes `run` end within about one evaluation; before `run` has begun, it will be that short."""

@@ -16,11 +16,11 @@ from engine.errors import EvaluationError
 from protocol.rpc import failures
 from protocol.rpc.budget import ServerLimits
 from protocol.rpc.convert import from_seconds
-from protocol.rpc.query import MODEL_PREFIX, find_model, read_query
+from protocol.rpc.query import find_model, read_query
 from protocol.rpc.report import to_response
 from protocol.rpc.search_task import SearchRunner
 from protocol.rpc.suggester import ModelFacts
-from protocol.v1 import engine_pb2, engine_pb2_grpc
+from protocol.v1 import MODEL_PREFIX, engine_pb2, engine_pb2_grpc
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +68,14 @@ class AnalysisService(engine_pb2_grpc.AnalysisServiceServicer):
         """Searches one position."""
         arrival, remaining_s = self._clock(), context.time_remaining()
         models = self._models.ready()
-        # In a thread: replaying a long game takes a while, and the loop has other calls to serve.
+        # In a thread, as the answer below: a long game or many candidates take a while, and others wait for the loop.
         query = await asyncio.to_thread(read_query, request, models=models, limits=self._limits)
         try:
             outcome = await self._runner.suggest(query, arrival=arrival, remaining_s=remaining_s)
         except EvaluationError:
             await self._on_model_failure()
             raise
-        return to_response(query, outcome)
+        return await asyncio.to_thread(to_response, query, outcome)
 
 
 class ModelService(engine_pb2_grpc.ModelServiceServicer):

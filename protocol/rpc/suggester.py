@@ -5,7 +5,7 @@ Knows nothing of gRPC. `protocol.rpc.player_suggester` fits the real engine to i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,9 @@ class RunningSearch(Protocol):
 class Suggester(Protocol):
     """A source of searches; any thread may call any method at any time."""
 
+    imagines: bool
+    """Whether searches imagine positions below the root, where their variations may then be illegal."""
+
     def load(self) -> None:
         """Blocks until searches can start. Raises `ModelError`."""
         ...
@@ -60,11 +63,14 @@ class Suggester(Protocol):
         """The models that can be searched with, at least one."""
         ...
 
-    def suggest(self, position: Position, limits: Limits, *, model: str | None, seed: int | None) -> RunningSearch:
+    def suggest(
+        self, position: Position, limits: Callable[[], Limits], *, model: str | None, seed: int | None
+    ) -> RunningSearch:
         """Starts to search `position`, which is the search's own from now on.
 
-        `model`: a name; None: the best one for the board size. `seed` None: draws one. Blocks for an evaluation or two.
-        Raises `UnsupportedBoardSize`, `ModelError`.
+        `limits` is called once, when all is loaded and the search begins. `model`: a name; None: the best one for the
+        board size. `seed` None: draws one. Blocks for an evaluation or two, longer where something has to be loaded.
+        Raises `UnsupportedBoardSize`, `ModelError`, and what `limits` raises.
         """
         ...
 

@@ -48,8 +48,9 @@ class AnalysisServiceServicer:
 
     def SuggestMove(self, request, context):
         """Searches one position and returns the best move. A deadline or max_time that ends the search is not an error: the
-        best move so far is returned. Cancelling the call frees the search. Waiting for a free search counts against the
-        deadline; RESOURCE_EXHAUSTED with google.rpc.RetryInfo says that no search can start in time.
+        best move so far is returned. Cancelling the call frees the search. Waiting for a free search, and for a network
+        that has to be loaded first, counts against the deadline; RESOURCE_EXHAUSTED with google.rpc.RetryInfo says that no
+        search can start in time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

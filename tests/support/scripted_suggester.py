@@ -83,7 +83,8 @@ class ScriptedSuggester:
         on_suggest: Callable[[], object] = lambda: None,
     ) -> None:
         """`is_held`: searches run until released or stopped. `reason`: why they end by themselves. `error`: every
-        search raises it. `on_load`, `on_suggest`: called first."""
+        search raises it. `on_load`, `on_suggest`: called first; the latter is the loading of a network."""
+        self.imagines = True
         self.started: queue.Queue[ScriptedSearch] = queue.Queue()
         self.is_held = is_held
         self.reason = reason
@@ -98,11 +99,13 @@ class ScriptedSuggester:
     def models(self) -> Sequence[ModelFacts]:
         return self._models
 
-    def suggest(self, position: Position, limits: Limits, *, model: str | None, seed: int | None) -> ScriptedSearch:
+    def suggest(
+        self, position: Position, limits: Callable[[], Limits], *, model: str | None, seed: int | None
+    ) -> ScriptedSearch:
         self._on_suggest()
         if self.error is not None:
             raise self.error
-        search = ScriptedSearch(position, limits, model=model, seed=seed, reason=self.reason, is_held=self.is_held)
+        search = ScriptedSearch(position, limits(), model=model, seed=seed, reason=self.reason, is_held=self.is_held)
         self.started.put(search)
         return search
 

@@ -23,7 +23,8 @@ def plan(remaining_s: float | None, **requested: float) -> Budget:
     [
         (None, {}, 10.0, None, False),
         (None, {"time_s": 3.0}, 3.0, None, False),
-        (None, {"visits": 50}, 10.0, 50, False),
+        (None, {"visits": 50}, 60.0, 50, False),
+        (None, {"early_stop": True}, 10.0, None, False),
         (None, {"time_s": 30.0, "visits": 50}, 30.0, 50, False),
         (5.0, {}, 4.96, None, True),
         (100.0, {}, 60.0, None, False),
@@ -55,7 +56,8 @@ def test_too_late_for_any_move(remaining_s: float) -> None:
     [
         (None, {}, 10.0),
         (None, {"visits": 100}, 1.0),
-        (None, {"visits": 10_000}, 10.0),
+        (None, {"visits": 3_000}, 30.0),
+        (None, {"visits": 10_000}, 60.0),
         (2.0, {}, 1.96),
         (2.0, {"time_s": 1.0}, 1.0),
         (0.01, {}, 0.0),
@@ -69,6 +71,12 @@ def test_expected_time(remaining_s: float | None, requested: dict[str, float], e
 def test_latest_start() -> None:
     assert latest_start_s(None, evaluation_s=0.01, limits=LIMITS) == math.inf
     assert latest_start_s(1.0, evaluation_s=0.01, limits=LIMITS) == pytest.approx(0.95)
+
+
+def test_the_default_time_is_within_the_longest() -> None:
+    limits = ServerLimits(max_time_s=5.0)
+    assert limits.default_time_s == 5.0
+    assert plan_budget(RequestedLimits(), remaining_s=None, evaluation_s=0.01, limits=limits).time_s == 5.0
 
 
 @pytest.mark.parametrize("wrong", [{"max_time_s": 0.0}, {"max_visits": -1}, {"deadline_slack_s": float("nan")}])

@@ -37,13 +37,13 @@ def test_defaults() -> None:
 def test_everything_set() -> None:
     limits = pb.SearchLimits(max_time=duration_pb2.Duration(seconds=60), max_visits=1000, early_stop=True)
     options = pb.SearchOptions(
-        model="models/other", seed=2**64 - 1, max_candidates=626, max_pv_length=100, include_policy=True
+        model="models/other", seed=2**64 - 1, max_candidates=626, max_pv_length=15, include_policy=True
     )
     query = read(request(19, limits=limits, options=options, request_id="~" * 128))
     assert query.limits == RequestedLimits(time_s=60.0, visits=1000, early_stop=True)
     assert query.model == OTHER_MODEL.name
     assert query.seed == 2**64 - 1
-    assert (query.max_candidates, query.max_pv_length) == (626, 100)
+    assert (query.max_candidates, query.max_pv_length) == (626, 15)
     assert (query.include_policy, query.include_ownership) == (True, False)
     assert query.request_id == "~" * 128
 
@@ -61,7 +61,7 @@ def test_a_seed_of_zero_is_a_seed() -> None:
         (request(limits=pb.SearchLimits(max_time=duration_pb2.Duration(seconds=61))), "limits.max_time"),
         (request(options=pb.SearchOptions(max_candidates=-1)), "options.max_candidates"),
         (request(options=pb.SearchOptions(max_candidates=627)), "options.max_candidates"),
-        (request(options=pb.SearchOptions(max_pv_length=101)), "options.max_pv_length"),
+        (request(options=pb.SearchOptions(max_pv_length=16)), "options.max_pv_length"),
         (request(options=pb.SearchOptions(model="other")), "options.model"),
         (request(request_id="x" * 129), "request_id"),
         (request(request_id="two\nlines"), "request_id"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from engine.go import vertex
 from engine.go.position import Position
 from engine.model.catalog import Catalog
 from engine.model.manifest import manifest_to_json
+from engine.search.limits import Limits
 from engine.settings import PlayerSettings
 from protocol.rpc.budget import ServerLimits
 from protocol.rpc.client import CallFailed, EngineClient
@@ -183,3 +185,38 @@ def test_loading_readies_as_many_networks_as_may_search_at_a_time(models: Path) 
     suggester.load()
     assert len([line for line in told if line.startswith("loading model tiny-9")]) == 3
     suggester.close()
+
+
+def test_limits_are_asked_for_when_the_network_is_there(models: Path) -> None:
+    """And who then finds that it is too late leaves it to the next."""
+    told: list[str] = []
+    suggester = PlayerSuggester(SETTINGS, catalog=Catalog([models]), notify=told.append)
+
+    def too_late() -> Limits:
+        told.append("too late")
+        raise TimeoutError
+
+    suggester.load()
+    told.clear()
+    with pytest.raises(TimeoutError):
+        suggester.suggest(Position(13), too_late, model=None, seed=0)
+    assert suggester.suggest(Position(13), lambda: Limits(visits=2), model=None, seed=0).wait().total_visits == 2
+    suggester.close()
+    assert [line.split("@")[0] for line in told] == ["loading model tiny-13", "too late"]
+
+
+@pytest.mark.parametrize("reground_every", [0, 1])
+def test_variations_can_be_played(models: Path, reground_every: int) -> None:
+    """Whether the search looks at real boards only or imagines all but the root."""
+    settings = replace(SETTINGS, reground_every=reground_every, rules_depth=math.inf if reground_every else 0.0)
+    suggester = PlayerSuggester(settings, catalog=Catalog([models]))
+    assert suggester.imagines == (reground_every == 0)
+    moves = ["B2", "C3", "B3", "C2", "B4", "C4", "B1", "C1", "A5", "E5", "B5", "D4"]
+    with running_server(suggester) as server, EngineClient(server.target) as client:
+        suggestion = client.suggest_move(board_size=5, moves=moves, max_visits=400, max_candidates=26)
+    lines = [candidate.principal_variation for candidate in suggestion.candidates]
+    assert max(map(len, lines)) > 1
+    for line in lines:
+        position = Position(5, komi=7.0)
+        for move in (*moves, *line):
+            position.play(position.to_play, vertex.from_gtp(move, 5))

@@ -18,7 +18,7 @@ from protocol.v1 import engine_pb2 as pb
 from tests.support.scripted_suggester import scripted_result
 
 
-def query(*, color: int = BLACK, visits: int | None = None) -> Query:
+def query(*, color: int = BLACK, visits: int | None = None, max_pv_length: int = 1) -> Query:
     position = Position(5)
     position.to_play = color
     return Query(
@@ -29,16 +29,24 @@ def query(*, color: int = BLACK, visits: int | None = None) -> Query:
         model=None,
         seed=None,
         max_candidates=10,
-        max_pv_length=1,
+        max_pv_length=max_pv_length,
         include_policy=True,
         include_ownership=True,
         request_id="",
     )
 
 
-def outcome(result: SearchResult, *, visits: int | None = None, is_cut: bool = False) -> Outcome:
+def outcome(result: SearchResult, *, visits: int | None = None, is_cut: bool = False, imagines: bool = True) -> Outcome:
     budget = Budget(time_s=1.0, visits=visits, is_cut_by_deadline=is_cut)
-    return Outcome(result=result, seed=2**64 - 1, model="net@12ab", budget=budget, queue_s=0.25, search_s=1.5)
+    return Outcome(
+        result=result,
+        imagines=imagines,
+        seed=2**64 - 1,
+        model="net@12ab",
+        budget=budget,
+        queue_s=0.25,
+        search_s=1.5,
+    )
 
 
 def result(reason: StopReason = StopReason.VISITS) -> SearchResult:
@@ -70,6 +78,13 @@ def test_a_model_without_score_and_ownership_says_nothing_of_them() -> None:
     analysis = to_response(query(), outcome(silent)).analysis
     assert not analysis.HasField("root_score_lead")
     assert list(analysis.ownership) == []
+
+
+@pytest.mark.parametrize(("imagines", "length"), [(True, 2), (False, 3)])
+def test_only_what_is_imagined_is_checked_by_the_rules(imagines: bool, length: int) -> None:
+    """The third move of the script's best variation is illegal."""
+    best, *_ = to_response(query(max_pv_length=15), outcome(result(), imagines=imagines)).analysis.candidates
+    assert len(best.principal_variation) == length
 
 
 @pytest.mark.parametrize("value", [1.0 + 1e-6, -1.0 - 1e-6])

@@ -21,6 +21,9 @@ from engine.errors import EvaluationError, InvalidConfig, ModelInvalid, ModelNot
 from engine.search.limits import Limits
 from engine.search.search import StopReason
 from protocol.rpc.budget import ServerLimits
+from protocol.rpc.query import Query
+from protocol.rpc.report import to_response
+from protocol.rpc.search_task import Outcome
 from protocol.rpc.settings import ServerSettings
 from protocol.v1 import engine_pb2, engine_pb2_grpc
 from tests.support.rpc_server import LISTEN, PATIENCE_S, ServerInThread, channel_to, running_server
@@ -138,6 +141,18 @@ class TestSuggestMove:
         request.options.include_policy = True
         policy = list(start().suggest(request).analysis.policy)
         assert policy == [0.0] * 20 + [0.125, 0.25, 0.625, 0.0, 0.0] + [0.0]
+
+    def test_the_answer_is_built_while_the_loop_serves_others(self, start, monkeypatch: pytest.MonkeyPatch) -> None:
+        threads: list[str] = []
+
+        def build(query: Query, outcome: Outcome) -> engine_pb2.SuggestMoveResponse:
+            threads.append(threading.current_thread().name)
+            return to_response(query, outcome)
+
+        monkeypatch.setattr("protocol.rpc.service.to_response", build)
+        start().suggest()
+        assert len(threads) == 1
+        assert threads != ["server"]
 
     def test_nothing_is_reported_unasked(self, start) -> None:
         analysis = start().suggest().analysis
