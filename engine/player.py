@@ -264,9 +264,8 @@ class Player:
     ) -> Analysis:
         """Starts a search of any position, beside the player's own game; `position` is the search's own from now on.
 
-        `limits`: a function is asked for them when the model is there. `model`: a name; None: the settings'. Several
-        threads may suggest at a time. Raises `UnsupportedBoardSize`, `ModelError`, `EvaluationError`. Blocks while the
-        model loads.
+        `limits`: a function is asked for them when the model is loaded, for which this blocks. `model`: a name; None:
+        the settings'. For several threads at a time. Raises `UnsupportedBoardSize`, `ModelError`, `EvaluationError`.
         """
         turn = Turn.of(position, position.to_play if color is None else color)
         return self._search(turn, limits, model=model, seed=seed)
