@@ -110,7 +110,6 @@ class Run:
         no other will follow, so that none is played ahead."""
         begin, core = time.monotonic(), time.process_time()
         chunk = self._play(is_last)
-        self._reanalyze()
         collected = time.monotonic()
         metrics = self.learn(advance)
         learned = time.monotonic()
@@ -144,8 +143,8 @@ class Run:
         return self.config.loop.plies_per_iteration * self.config.replay.windows_per_position
 
     def _play(self, is_last: Callable[[], bool]) -> Chunk:
-        """A round of self-play, unless the learner is a whole round behind; where actors play ahead and another round
-        will come, that one begins."""
+        """A round of self-play, and old positions searched again beside it, unless the learner is a whole round behind;
+        where actors play ahead and another round will come, that one begins."""
         if self.windows_owed >= self._round_windows:
             return Chunk(games=[])
         if not self.actors.has_begun:
@@ -155,6 +154,7 @@ class Run:
         ends = self.learner.step_count + self._steps_due() >= self.config.learner.total_steps
         if self.actors.plays_ahead and not ends and not is_last():
             self.actors.begin(self._order())
+        self._reanalyze()
         return chunk
 
     def _order(self) -> Order:

@@ -31,6 +31,7 @@ from trainer.export import ExportSettings, export_model
 from trainer.loop import Origin, train
 from trainer.onnx_graph import ModelBytes
 from trainer.progress import Reporter
+from trainer.reanalyze import Reanalyzer
 from trainer.run import Run, run_figures
 from trainer.run_facts import training_facts
 
@@ -654,6 +655,16 @@ def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run
     assert larger.learner.step_count == 0
     saved = load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0])
     assert all(torch.equal(v, saved.averaged_weights[k]) for k, v in larger.learner.network.state_dict().items())
+
+
+def test_old_positions_are_searched_again_only_where_there_are_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(Reanalyzer, "refresh", lambda self, replay, weights, *, positions, rng: asked.append(positions))
+    run = Run(miniature("go5", "replay.reanalyze_share=0.5", "replay.windows_per_position=1"))
+    run.iterate()
+    run.windows_owed = 128.0 * 3
+    run.iterate()
+    assert asked == [64]
 
 
 def test_simulations_grow_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,13 +89,14 @@ def test_go_records_hold_what_the_search_said(go_games: list[GameRecord]) -> Non
     komi = {game.komi for game in go_games}
     assert len(komi) > 4
     assert all(-2 <= k <= 3 and (2 * k).is_integer() for k in komi)
-    opened = [game for game in go_games if not game.policy_probabilities[0].any()]
+    opened = [game for game in go_games if game.opening_plies]
     assert 0.1 < len(opened) / len(go_games) < 0.45  # a quarter begins with random plies
     for game in go_games:
         searched = game.policy_probabilities.astype(np.float32).sum(1)
         assert ((searched == 0) | (np.abs(searched - 1) < 5e-3)).all()
         assert (np.abs(game.root_values) <= 1.0001).all()
         assert (game.surprise >= 0).all()
+        assert (searched > 0).tolist() == [ply >= game.opening_plies for ply in range(len(game))]
         for ply in np.flatnonzero(searched):
             policy = dict(zip(game.policy_actions[ply], game.policy_probabilities[ply], strict=True))
             assert policy  # the moves that were considered
@@ -220,6 +221,7 @@ def test_openings_are_random_legal_moves_and_no_passes() -> None:
     random_plies = [int(np.argmax(game.policy_probabilities.any(1))) for game in games]
     assert set(random_plies) == {1, 2, 3}
     for game, plies in zip(games, random_plies, strict=True):
+        assert game.opening_plies == plies
         assert game.policy_probabilities[plies:].any(1).all()
         assert (game.actions[:plies] < 9).all()
         assert (game.surprise[:plies] == 0).all()
