@@ -115,7 +115,7 @@ class ReplayConfig:
     warmup_positions: Count = 10_000
     """No learning before this many positions exist."""
     surprise_weight: Share = 0.5
-    """Share of the sampling weight that follows KL(search policy || prior) of the position."""
+    """Share of the sampling weight that follows KL(search policy || prior) of the position, within its game."""
     reanalyze_share: Weight = 0.0
     """Go: old positions searched again with the newest network, for every new position; 0 for none."""
     holdout_every: Count = 50
