@@ -85,7 +85,8 @@ class SelfPlayConfig:
     quick_simulations: Count = 8
     """See `quick_share`."""
     decided_value: Weight = 0.95
-    """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
+    """Searches get only `decided_simulations` once |value| stayed above this for three plies, of the same sign; above 1
+    means never."""
     decided_simulations: Count = 8
     """See `decided_value`."""
     reground_every: Count = 0

@@ -23,7 +23,7 @@ from trainer.game_search import GameSearch
 from trainer.record import GameRecord, top_policy
 
 DECIDED_PLIES = 3
-"""Plies in a row that a value must stay decided before searches shrink."""
+"""Plies in a row that a value must say the same side wins before searches shrink."""
 
 
 def make_env(config: TrainConfig, *, num_envs: int) -> TrainerVectorEnv:
@@ -76,7 +76,7 @@ class SelfPlay:
         sampled = config.selfplay.sampled_plies
         self._sampled_plies = round(sampled * area) if config.is_go else int(sampled)
         self._history = _History(self._games, keep_observations=not config.is_go)
-        self._decided = np.zeros(self._games, np.int32)
+        self._decided = np.zeros(self._games, np.int32)  # plies in a row; negative: that White wins
         self._random_plies = np.zeros(self._games, np.int32)
         self._komi = np.zeros(self._games, np.float32)
         self._owed = 0  # positions asked for and not made yet; negative: made too many
@@ -99,14 +99,16 @@ class SelfPlay:
         return finished
 
     def _step(self, most: int) -> list[GameRecord]:
-        """Searches and plays one ply of every game, with `most` simulations where a game is open."""
+        """Searches and plays one ply of every game, with `most` simulations where a game is open and the move is not to
+        be a random one."""
         infos, config = self._infos, self._config.selfplay
         roots = make_roots(self._config, self._observations, infos)
-        simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
+        simulations = np.where(np.abs(self._decided) >= DECIDED_PLIES, min(config.decided_simulations, most), most)
         is_quick = np.zeros(self._games, bool)
         if config.quick_share:
             is_quick = self._rng.random(self._games) < config.quick_share
             simulations = np.where(is_quick, np.minimum(config.quick_simulations, simulations), simulations)
+        simulations = np.where(self._in_opening, 0, simulations)
         result = self._search.run(
             roots,
             go_games(self._env),
@@ -114,7 +116,10 @@ class SelfPlay:
             rng=self._rng,
             gumbel_scale=(~is_quick).astype(np.float32),
         )
-        self._decided = np.where(np.abs(result.root_value) > config.decided_value, self._decided + 1, 0)
+        winner = np.where(np.abs(result.root_value) > config.decided_value, np.sign(result.root_value), 0).astype(
+            np.int32
+        )
+        self._decided = winner + np.where(self._decided * winner > 0, self._decided, 0)
         actions, searched = self._choose(result, infos["action_mask"])
         self._history.append(
             self._observations,
@@ -133,6 +138,11 @@ class SelfPlay:
         self._observations, self._infos = self._reset(over)
         return records
 
+    @property
+    def _in_opening(self) -> NDArray[np.bool_]:
+        """[G] where the next move is a random one."""
+        return self._history.length < self._random_plies
+
     def _choose(self, result: BatchResult, legal: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Actions [G], and which of them the search chose; the others are random openings."""
         ply = self._history.length
@@ -140,7 +150,7 @@ class SelfPlay:
         weights = result.policy_target.astype(np.float64) ** (1.0 / self._config.selfplay.temperature)
         sampled = _draw(weights, self._rng)
         actions = np.where(ply < self._sampled_plies, sampled, result.action)
-        opening = ply < self._random_plies
+        opening = self._in_opening
         noise = self._rng.random(legal.shape) * legal
         noise[:, -1] *= 0.0 if self._config.is_go else 1.0  # a random pass teaches nothing
         actions = np.where(opening & noise.any(1), noise.argmax(1), actions).astype(np.int32)

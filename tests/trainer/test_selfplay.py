@@ -103,16 +103,19 @@ def test_go_records_hold_what_the_search_said(go_games: list[GameRecord]) -> Non
 
 
 class CountingEvaluator:
-    """Passes everything on, counts imagined positions, and calls every position as good as `value`."""
+    """Passes everything on, counts imagined positions, and calls every position as good as `value`, times `swing` for
+    every ply."""
 
-    def __init__(self, evaluator: Evaluator, *, value: float) -> None:
+    def __init__(self, evaluator: Evaluator, *, value: float, swing: float = 1.0) -> None:
         self._evaluator = evaluator
         self._value = value
+        self._swing = swing
         self.num_slots = evaluator.num_slots
         self.imagined = 0
 
     def initial(self, observations: np.ndarray, slots: np.ndarray) -> RootOutput:
         output = self._evaluator.initial(observations, slots)
+        self._value *= self._swing
         return dataclasses.replace(output, value=np.full_like(output.value, self._value))
 
     def recurrent(self, parents: np.ndarray, actions: np.ndarray, to_play: np.ndarray, slots: np.ndarray) -> Any:
@@ -121,15 +124,30 @@ class CountingEvaluator:
         return dataclasses.replace(output, value=np.full_like(output.value, self._value))
 
 
-@pytest.mark.parametrize(("value", "later"), [(0.99, 1), (-0.99, 1), (0.9, 4)])
-def test_decided_games_are_searched_less_after_three_plies(value: float, later: int) -> None:
-    config = load_config("tictactoe", [*SMALL, "selfplay.decided_value=0.95", "selfplay.decided_simulations=1"])
-    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=value))
+@pytest.mark.parametrize(("value", "swing", "later"), [(0.99, 1, 1), (-0.99, 1, 1), (0.9, 1, 4), (0.99, -1, 4)])
+def test_decided_games_are_searched_less_after_three_plies(value: float, swing: float, later: int) -> None:
+    """Three in which the same side wins."""
+    settings = ["selfplay.decided_value=0.95", "selfplay.decided_simulations=1", "selfplay.random_opening_share=0"]
+    config = load_config("tictactoe", [*SMALL, *settings])
+    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=value, swing=swing))
     for _ in range(12):  # every game ends and begins again meanwhile
         plies = play._env.batch.ply.copy()  # type: ignore[attr-defined]
         before = play._evaluator.imagined  # type: ignore[attr-defined]
         play.play(16)
         assert play._evaluator.imagined - before == np.where(plies < 3, 4, later).sum()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("algorithm", ["gumbel", "puct"])
+def test_random_moves_are_not_searched(algorithm: str) -> None:
+    settings = ["selfplay.random_opening_share=0.5", "selfplay.random_opening_plies=3"]
+    config = load_config("tictactoe", [*SMALL, *settings, f"search.algorithm={algorithm}"])
+    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=0.0))
+    searched = np.minimum(play._random_plies, 4)
+    for ply in range(4):  # no game is over before
+        before = play._evaluator.imagined  # type: ignore[attr-defined]
+        play.play(16)
+        assert play._evaluator.imagined - before == 4 * (searched <= ply).sum()  # type: ignore[attr-defined]
+    assert set(searched.tolist()) == {0, 1, 2, 3}
 
 
 def test_quick_moves_are_searched_less_and_their_policy_is_not_learned() -> None:
