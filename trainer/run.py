@@ -271,10 +271,11 @@ class Run:
         paying = max(self.replay.total_positions, warmup) - max(before, warmup)
         self.windows_owed += paying * self.config.replay.windows_per_position
 
-    def checkpoint(self) -> Checkpoint:
-        """The whole state; waits for the round that is being played."""
+    def checkpoint(self, *, with_selfplay: bool = True) -> Checkpoint:
+        """The whole state; waits for the round that is being played, and raises `ActorLost` where that never ends.
+        Without self-play the games in progress begin anew on resume."""
         replay = self.replay
-        states, ahead = self.actors.state()
+        states, ahead = self.actors.state() if with_selfplay else ([], None)
         progress = {
             "step": self.learner.step_count,
             "iteration": self.iteration,
@@ -351,16 +352,16 @@ def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[A
     """Where the actors of `config` go on: as saved, or with new games and random streams where that does not fit."""
     progress = {} if saved is None else saved.progress
     states = fresh_states(config, entropy=(config.loop.seed, ACTOR_STREAM, int(progress.get("iteration", 0))))
-    if saved is None or saved.selfplay is None:
+    if saved is None:
         return states, None
     is_same = saved.config.selfplay.num_games == config.selfplay.num_games
-    if is_same and len(progress.get("actors", [])) == len(states):
+    if saved.selfplay is not None and is_same and len(progress.get("actors", [])) == len(states):
         parts = [
             {k.removeprefix(f"{i}."): v for k, v in saved.selfplay.items() if k.startswith(f"{i}.")}
             for i in range(len(states))
         ]
         states = [ActorState(rng=rng, games=part or None) for rng, part in zip(progress["actors"], parts, strict=True)]
-    if not (config.loop.actors and progress.get("is_ahead", False)):
+    if not progress.get("is_ahead", False):
         return states, None
     seconds, core_s = (progress["ledger"].get(name, 0.0) for name in ("ahead_s", "ahead_core_s"))
     games = unpack_games(saved.replay or {}, prefix="ahead.")

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,15 +188,30 @@ def test_another_number_of_actors_or_games_goes_on_with_new_games(tmp_path: Path
     assert run.replay.total_games >= before.progress["games"]
 
 
-def test_an_actor_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    def kill() -> bool:
-        for process in multiprocessing.active_children():
-            process.kill()
-        return False
+def test_what_was_learned_is_saved_when_an_actor_dies(tmp_path: Path) -> None:
+    """After a round, or only when it is asked for its games at the end."""
+    config = miniature("tictactoe", "loop.actors=1", "replay.warmup_positions=0")
+    for rounds in (1, 2):
+        count = iter(range(1, 9))
 
-    with Reporter(tmp_path, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
-        train(miniature("tictactoe", "loop.actors=1"), tmp_path, reporter=reporter, should_stop=kill)
-    assert not multiprocessing.active_children()
+        def kill(last: bool = rounds == 1, count: Iterator[int] = count) -> bool:
+            if next(count) == 2:
+                [process] = multiprocessing.active_children()
+                process.kill()
+                return last
+            return False
+
+        out = tmp_path / str(rounds)
+        with Reporter(out, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
+            train(config, out, reporter=reporter, should_stop=kill)
+        [path] = list_checkpoints(out / CHECKPOINTS)
+        saved = load_checkpoint(path)
+        assert not multiprocessing.active_children()
+        assert saved.progress["iteration"] >= 2  # a round may have come through before
+        assert saved.progress["step"] > 0
+        assert saved.replay is not None
+        assert not saved.lost
+        assert run_in(out, config, 1, resume=True).iteration == saved.progress["iteration"] + 1
 
 
 def test_actors_get_eight_bits_once_there_are_games(monkeypatch: pytest.MonkeyPatch) -> None:
