@@ -66,7 +66,7 @@ class Run:
         self.ledger = dict.fromkeys(LEDGER, 0.0)
         """Seconds spent so far, see `LEDGER`."""
         self.elo = 0.0
-        """Strength of `reference` over the network at the start of the run, by the ratings along the way."""
+        """Strength of `reference` over the network with which ratings on their present board began, by these ratings."""
         self.reference = copy.deepcopy(self.learner.averaged)
         """The opponent of the next rating: the network that began the stage where that has a gate, else the one of the
         last rating."""
@@ -194,6 +194,8 @@ class Run:
             self.elo = figures["elo"]
             self.reference = copy.deepcopy(self.learner.averaged)
         self.stage += is_over
+        if self.config.stages[self.stage].largest_size != stage.largest_size:
+            self.elo = 0.0  # of another board
         return figures
 
     def ratings_due(self, rounds: int) -> int:
