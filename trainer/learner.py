@@ -63,10 +63,12 @@ class Learner:
         terms["grad_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         # Read all at once: every number that is read waits for the device.
         figures: dict[str, float] = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
-        if not math.isfinite(figures["total"]):
-            raise EvaluationError(f"the loss is not finite at step {self.step_count}: {figures}")
-        if not math.isfinite(figures["grad_norm"]):
-            raise EvaluationError(f"the gradient is not finite at step {self.step_count}: {figures}")
+        for name, what in (("total", "loss"), ("grad_norm", "gradient")):
+            if not math.isfinite(figures[name]):
+                raise EvaluationError(
+                    f"the {what} is not finite at step {self.step_count}: {figures}; "
+                    "go on from the last checkpoint, and lower learner.learning_rate or learner.clip_norm"
+                )
         self.optimizer.step()
         self.step_count += 1
         self._average()

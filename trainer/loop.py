@@ -237,7 +237,10 @@ def _newest(checkpoints: Path, reporter: Reporter) -> Checkpoint | None:
     found = newest(paths, lambda problem: reporter.note(f"checkpoint: {problem}"))
     if found is None:
         if paths:
-            raise ModelInvalid(f"none of the {len(paths)} checkpoints in {checkpoints} can be read")
+            raise ModelInvalid(
+                f"none of the {len(paths)} checkpoints in {checkpoints} can be read; begin with another --out, there "
+                "perhaps from another run's checkpoint with --resume FOLDER"
+            )
         return None
     path, saved = found
     for damaged in paths[: paths.index(path)]:

@@ -30,7 +30,7 @@ from trainer.rating import rate
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
-from trainer.run_facts import changed_settings
+from trainer.run_facts import check_same
 from trainer.windows import MixedWindowBuilder, Windows
 
 ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
@@ -66,7 +66,7 @@ class Run:
         self.ledger = dict.fromkeys(LEDGER, 0.0)
         """Seconds spent so far, see `LEDGER`."""
         self.elo = 0.0
-        """Strength of `reference` over the network with which ratings on their present board began, by these ratings."""
+        """Strength of `reference` over the network with which ratings on their present board began."""
         self.reference = copy.deepcopy(self.learner.averaged)
         """The opponent of the next rating: the network that began the stage where that has a gate, else the one of the
         last rating."""
@@ -252,7 +252,7 @@ class Run:
             for network in (self.learner.network, self.learner.averaged, self.reference):
                 network.load_state_dict(grown)
         if games is not None:
-            _check_same(games.config, self.config, ENVIRONMENT)
+            check_same(games.config, self.config, ENVIRONMENT)
             if games.replay is None:
                 raise InvalidConfig("the checkpoint to take games from has none, or they are damaged")
             window, held_out = (unpack_games(games.replay, prefix=prefix) for prefix in ("games.", "holdout."))
@@ -306,7 +306,7 @@ class Run:
 
     def _restore(self, saved: Checkpoint) -> None:
         """Takes over what the learner's side of a checkpoint holds."""
-        _check_same(saved.config, self.config, (*ENVIRONMENT, "network."))
+        check_same(saved.config, self.config, (*ENVIRONMENT, "network."))
         progress = saved.progress
         self.learner.load_state(saved.learner, step_count=int(progress["step"]))
         self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
@@ -386,11 +386,3 @@ def run_figures(run: Run) -> dict[str, float]:
         "gpu_hours": run.ledger["gpu_s"] / 3600,
         "wall_hours": run.ledger["wall_s"] / 3600,
     }
-
-
-def _check_same(saved: TrainConfig, config: TrainConfig, sections: tuple[str, ...]) -> None:
-    """Raises `InvalidConfig` for the first setting of `sections` that differs: what was saved is then of no use."""
-    gone = {name: (before, now) for name, (now, before) in changed_settings(config, saved).items()}
-    for name, (before, now) in (gone | changed_settings(saved, config)).items():
-        if name.startswith(sections):
-            raise InvalidConfig(f"the checkpoint has {name} = {before}, this run {now}: it cannot go on with it")

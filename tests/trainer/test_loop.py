@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import EvaluationError, InvalidConfig, ModelNotFound, TengenError
+from engine.errors import EvaluationError, InvalidConfig, ModelInvalid, ModelNotFound, TengenError
 from tests.support.go_games import random_games
 from trainer import checkpoint, loop
 from trainer.checkpoint import (
@@ -393,6 +393,14 @@ def test_three_damaged_checkpoints_do_not_swallow_new_ones(tmp_path: Path) -> No
     assert load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0]).progress["iteration"] == 2
 
 
+def test_a_run_of_which_nothing_can_be_read_says_where_to_go(tmp_path: Path, go_run: Path) -> None:
+    shutil.copytree(go_run, tmp_path / "run")
+    for path in list_checkpoints(tmp_path / "run" / CHECKPOINTS):
+        (path / "state.json").write_text("nonsense")
+    with pytest.raises(ModelInvalid, match=r"can be read; begin with another --out, .* --resume FOLDER"):
+        run_in(tmp_path / "run", miniature("go5"), 1, resume=True)
+
+
 def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     run_in(tmp_path, miniature("go5"), 1)
     before = sorted(tmp_path.rglob("*"))
@@ -404,16 +412,16 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("network.channels=16", r"network\.channels = 8, this run 16"),
-        ("env.size=4", r"env\.size = 3, this run 4"),
+        (["network.channels=16"], r"needs --set network\.channels=8$"),
+        (["env.size=4", "network.head_channels=16"], r"needs --set env\.size=3 --set network\.head_channels=8$"),
     ],
 )
 def test_a_run_goes_on_only_with_what_its_games_and_weights_fit(
-    tmp_path: Path, go_run: Path, change: str, message: str
+    tmp_path: Path, go_run: Path, change: list[str], message: str
 ) -> None:
     shutil.copytree(go_run, tmp_path / "run")
     with pytest.raises(InvalidConfig, match=message):
-        run_in(tmp_path / "run", miniature("go5", change), 1, resume=True)
+        run_in(tmp_path / "run", miniature("go5", *change), 1, resume=True)
 
 
 def test_other_replay_settings_apply_to_new_positions_only(tmp_path: Path) -> None:
@@ -474,7 +482,9 @@ def test_a_last_checkpoint_that_cannot_be_written_ends_in_one_line(
 def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(tmp_path: Path) -> None:
     run_in(tmp_path, miniature("tictactoe"), 2)
     [kept] = list_checkpoints(tmp_path / CHECKPOINTS)
-    with pytest.raises(EvaluationError, match="not finite at step"):
+    with pytest.raises(
+        EvaluationError, match=r"not finite at step .*lower learner\.learning_rate or learner\.clip_norm"
+    ):
         run_in(tmp_path, miniature("tictactoe", "learner.learning_rate=1e9", "learner.warmup_steps=0"), 9, resume=True)
     assert list_checkpoints(tmp_path / CHECKPOINTS) == [kept]
     assert all(torch.isfinite(tensor).all() for tensor in load_checkpoint(kept).learner.values())
@@ -662,7 +672,7 @@ def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run
         with pytest.raises(InvalidConfig, match=r"network\.channels = 8, this run 4: it may only grow"):
             train(narrow, tmp_path / "e", reporter=reporter, origin=Origin(weights=go_run))
         other = miniature("go5", "env.size=4")
-        with pytest.raises(InvalidConfig, match=r"env\.size = 3, this run 4"):
+        with pytest.raises(InvalidConfig, match=r"needs --set env\.size=3$"):
             train(other, tmp_path / "c", reporter=reporter, origin=Origin(games=go_run))
         larger = train(
             other, tmp_path / "d", reporter=reporter, origin=Origin(weights=go_run), should_stop=stop_after(1)

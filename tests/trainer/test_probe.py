@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from engine.errors import InvalidConfig
 from tests.trainer.test_loop import miniature
 from trainer import probe as probing
 from trainer.config import TrainConfig
@@ -41,7 +42,7 @@ def test_the_preset_s_number_stays_where_more_is_not_better(monkeypatch: pytest.
 
 def test_a_full_device_ends_the_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_rates(monkeypatch, {8: 100.0, 16: 190.0}).selfplay.num_games == 16
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(InvalidConfig, match=r"8 games in step do not fit .* lower selfplay\.num_games"):
         with_rates(monkeypatch, {})
 
 
