@@ -117,7 +117,7 @@ class LocalActors:
             return ahead
         assert self._order is not None
         order, self._order = self._order, None
-        return dataclasses.replace(_play(self._actor, order), core_s=0.0)
+        return _play(self._actor, order)
 
     def state(self) -> tuple[list[ActorState], Chunk | None]:
         """See `Actors`."""
@@ -225,12 +225,16 @@ def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: Actor
     last thing that is sent.
     """
     torch.set_num_threads(config.loop.threads)
+    core_s = 0.0
     try:
         actor = Actor(config, weights, state, device=device)
         while True:
             with _until_hung_up():
                 request = pipe.recv()
             answer = actor.state() if request is None else _play(actor, request)
+            if isinstance(answer, Chunk):  # also what starting and answering took since the last one
+                before, core_s = core_s, time.process_time()
+                answer = dataclasses.replace(answer, core_s=core_s - before)
             with _until_hung_up():
                 pipe.send(answer)
     except TengenError as error:
@@ -240,14 +244,9 @@ def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: Actor
 
 def _play(actor: Actor, order: Order) -> Chunk:
     """One round of one actor."""
-    wall, core, before = time.monotonic(), time.process_time(), actor.positions
+    start, before = time.monotonic(), actor.positions
     games = actor.play(order)
-    return Chunk(
-        games=games,
-        positions=actor.positions - before,
-        seconds=time.monotonic() - wall,
-        core_s=time.process_time() - core,
-    )
+    return Chunk(games=games, positions=actor.positions - before, seconds=time.monotonic() - start)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def train(
     process or cannot be written, `ModelNotFound` if `resume` names a folder without a checkpoint that is needed, and
     `EvaluationError` when the loss is no longer finite.
     """
+    core_s = time.process_time()
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
         run = _open_run(
@@ -86,6 +88,7 @@ def train(
             probe=probe,
         )
         stack.callback(run.close)
+        run.core_counted_s = core_s  # opening and probe are the run's
         _go_on(run, out / CHECKPOINTS, reporter, deadline=deadline or Deadline(), should_stop=should_stop)
     return run
 

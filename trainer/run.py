@@ -49,6 +49,8 @@ class Run:
 
     def __init__(self, config: TrainConfig, *, device: str = "cpu", saved: Checkpoint | None = None) -> None:
         """A run at its beginning, or where `saved` stopped; raises `InvalidConfig` if `saved` does not fit `config`."""
+        self.core_counted_s = time.process_time()
+        """The processor time of this process up to which it is in `ledger`, or is not this run's."""
         torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.loop.seed)
         self.config = config
@@ -108,7 +110,7 @@ class Run:
     ) -> dict[str, float]:
         """One round of play and learning; returns its figures. `is_last`, asked once its games are there, says whether
         no other will follow, so that none is played ahead."""
-        begin, core = time.monotonic(), time.process_time()
+        begin = time.monotonic()
         chunk = self._play(is_last)
         collected = time.monotonic()
         metrics = self.learn(advance)
@@ -120,11 +122,12 @@ class Run:
             "selfplay_s": chunk.seconds,
             "learner_s": learned - collected,
             "rating_s": now - learned if "elo" in metrics else 0.0,
-            "core_s": time.process_time() - core + chunk.core_s,
+            "core_s": chunk.core_s,
             "gpu_s": 0.0 if torch.device(self._device).type == "cpu" else now - begin,
             "wall_s": now - begin,
         }
         self.ledger = {name: seconds + spent[name] for name, seconds in self.ledger.items()}
+        self._count_core()
         rate = {"moves_per_s": chunk.positions / chunk.seconds} if chunk.positions else {}
         lengths, scores = [len(game) for game in chunk.games], [game.score for game in chunk.games]
         return (
@@ -136,6 +139,11 @@ class Run:
                 "mean_score": float(np.mean(scores)) if scores else 0.0,
             }
         )
+
+    def _count_core(self) -> None:
+        """Adds what this process has computed since the last call to the ledger."""
+        before, self.core_counted_s = self.core_counted_s, time.process_time()
+        self.ledger["core_s"] += self.core_counted_s - before
 
     @property
     def _round_windows(self) -> float:
@@ -278,6 +286,7 @@ class Run:
         Without self-play the games in progress begin anew on resume."""
         replay = self.replay
         states, ahead = self.actors.state() if with_selfplay else ([], None)
+        self._count_core()
         progress = {
             "step": self.learner.step_count,
             "iteration": self.iteration,

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -362,6 +363,31 @@ def test_the_ledger_keeps_play_learning_and_ratings_apart() -> None:
     run.iterate()
     assert run.ledger["gpu_s"] == pytest.approx(run.ledger["wall_s"] - spent["wall_s"])
     assert run_figures(run)["gpu_hours"] == run.ledger["gpu_s"] / 3600
+
+
+@pytest.mark.parametrize("actors", [0, 1])
+def test_processor_time_is_that_of_the_whole_run(tmp_path: Path, actors: int) -> None:
+    """Opening, probe and checkpoints among it, of both parts of a run that was resumed."""
+
+    def probe(config: TrainConfig) -> TrainConfig:
+        begin = time.process_time()
+        while time.process_time() < begin + 0.5:
+            pass
+        return config
+
+    config = miniature("tictactoe", f"loop.actors={actors}", "loop.checkpoint_minutes=0")
+    spent = actors * 0.5  # at least, to start it
+    for resume in (False, True):
+        begin = time.process_time()
+        with Reporter(tmp_path, title="test") as reporter:
+            train(
+                config, tmp_path, reporter=reporter, resume=resume, probe=None if resume else probe,
+                should_stop=stop_after(2),
+            )  # fmt: skip
+        spent += time.process_time() - begin
+    counted = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0]).progress["ledger"]["core_s"]
+    assert counted > 0.9 * spent
+    assert actors or counted < spent
 
 
 def test_a_round_played_ahead_keeps_its_cost_when_it_is_saved(tmp_path: Path) -> None:
