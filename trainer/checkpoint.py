@@ -25,6 +25,7 @@ from torch import Tensor
 
 from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenError
 from trainer.config import TrainConfig, config_from_dict, config_to_dict
+from trainer.named_parts import part_of
 from trainer.network import Network, make_network
 from trainer.record import GameRecord, guess_opening
 from trainer.shards import Arrays, read_shards, shard_names, write_shards
@@ -64,8 +65,7 @@ class Checkpoint:
     @property
     def averaged_weights(self) -> dict[str, Tensor]:
         """State dict of the averaged network."""
-        prefix = "averaged."
-        return {k.removeprefix(prefix): v for k, v in self.learner.items() if k.startswith(prefix)}
+        return part_of(self.learner, "averaged.")
 
     def games(self, part: Literal["games", "holdout"]) -> list[GameRecord]:
         """The window's games, or the held-out ones, on boards of `config.env.size`; none where they were not kept."""
@@ -95,7 +95,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, name: str) -> Path:
         write_checkpoint_files(temporary, checkpoint)
         shutil.rmtree(target, ignore_errors=True)
         os.rename(temporary, target)
-        _sync(folder)
+        sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise OSError(f"{target} could not be written: {error}") from error
@@ -124,8 +124,8 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     state["digest"] = _state_digest(state)
     (folder / STATE).write_text(json.dumps(state, indent=1) + "\n")
     for path in folder.iterdir():
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -267,7 +267,7 @@ def pack_games(games: Iterable[GameRecord], *, prefix: str) -> dict[str, NDArray
 
 def unpack_games(packed: dict[str, NDArray[Any]], *, prefix: str) -> list[GameRecord]:
     """The inverse of `pack_games`."""
-    arrays = {k.removeprefix(prefix): v for k, v in packed.items() if k.startswith(prefix)}
+    arrays = part_of(packed, prefix)
     if not arrays:
         return []
     lengths = arrays.pop("length")
@@ -300,7 +300,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """fsync of a file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -22,6 +22,7 @@ from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.growth import grow
 from trainer.learner import Learner, learning_rate
+from trainer.named_parts import part_of
 from trainer.network import GoNetwork, make_network
 from trainer.onnx_graph import ModelBytes
 from trainer.prefetch import prefetched
@@ -324,8 +325,7 @@ class Run:
         self.elo = float(progress.get("elo", 0.0))
         self.stage = min(int(progress.get("stage", 0)), len(self.config.stages) - 1)
         self.origin = progress.get("origin", {})
-        reference = {k.removeprefix("reference."): v for k, v in saved.learner.items() if k.startswith("reference.")}
-        self.reference.load_state_dict(reference or saved.averaged_weights)
+        self.reference.load_state_dict(part_of(saved.learner, "reference.") or saved.averaged_weights)
         packed = saved.replay or {}
         self.replay.restore(
             self._on_own_boards(unpack_games(packed, prefix="games.")),
@@ -367,10 +367,7 @@ def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[A
         return states, None
     is_same = saved.config.selfplay.num_games == config.selfplay.num_games
     if saved.selfplay is not None and is_same and len(progress.get("actors", [])) == len(states):
-        parts = [
-            {k.removeprefix(f"{i}."): v for k, v in saved.selfplay.items() if k.startswith(f"{i}.")}
-            for i in range(len(states))
-        ]
+        parts = [part_of(saved.selfplay, f"{i}.") for i in range(len(states))]
         states = [ActorState(rng=rng, games=part or None) for rng, part in zip(progress["actors"], parts, strict=True)]
     if not progress.get("is_ahead", False):
         return states, None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
 from engine.go.batch import GoBatch
+from engine.go.features import Variant
 from engine.model.contract import PositionEvaluator
 from engine.search.batch_search import BatchResult
 from engine.search.roots import RootBatch
@@ -20,6 +21,7 @@ from trainer.config import GO_ID, KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv, make_vector
 from trainer.envs.go import GoVectorEnv
 from trainer.game_search import GameSearch
+from trainer.named_parts import part_of
 from trainer.record import GameRecord, top_policy
 
 DECIDED_PLIES = 3
@@ -52,6 +54,18 @@ def make_roots(config: TrainConfig, observations: NDArray[np.float32], infos: di
         terminal_values=infos.get("terminal_values"),
         pass_pass_values=infos.get("pass_pass_values"),
         pass_action=mask.shape[1] - 1 if config.is_go else NO_PASS,
+    )
+
+
+def roots_of(boards: GoBatch, *, variant: Variant = "full") -> RootBatch:
+    """The positions of `boards` as the search takes them; `variant`: the planes that the network sees."""
+    return RootBatch(
+        observations=boards.observe(variant=variant),
+        legal_mask=boards.legal_mask(),
+        to_play=boards.to_play.copy(),
+        terminal_values=boards.terminal_values(),
+        pass_pass_values=boards.pass_pass_values(),
+        pass_action=boards.area,
     )
 
 
@@ -216,10 +230,10 @@ class SelfPlay:
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """The inverse of `state`."""
-        self._env.set_state(_strip(state, "env."))
+        self._env.set_state(part_of(state, "env."))
         self._observations, self._infos = self._env.observe()
-        self._history.load_state(_strip(state, "history."))
-        own = _strip(state, "selfplay.")
+        self._history.load_state(part_of(state, "history."))
+        own = part_of(state, "selfplay.")
         self._decided, self._random_plies, self._komi = own["decided"], own["random_plies"], own["komi"]
         self._owed = int(own["owed"][0]) if "owed" in own else 0  # older checkpoints have none
 
@@ -333,8 +347,3 @@ def _draw(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     """One index per row, with probability proportional to its weight."""
     cumulative = weights.cumsum(1)
     return (rng.random((len(weights), 1)) * cumulative[:, -1:] < cumulative).argmax(1)
-
-
-def _strip(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """The entries under `prefix`, without it."""
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

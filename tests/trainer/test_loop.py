@@ -499,7 +499,7 @@ def test_a_last_checkpoint_that_cannot_be_written_ends_in_one_line(
     def full_disk(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "_sync", full_disk)
+    monkeypatch.setattr(checkpoint, "sync", full_disk)
     with pytest.raises(TengenError, match=f"no space left on device; the newest checkpoint is {kept.name}$"):
         run_in(tmp_path, config, 1, resume=True)
     assert load_checkpoint(kept).progress["iteration"] == 1
