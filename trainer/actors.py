@@ -139,16 +139,19 @@ class ProcessActors:
         self._is_playing = False
         context = multiprocessing.get_context("spawn")
         self._processes, self._pipes = [], []
-        with _signals_held():  # they are for the learner, which then asks the actors for their state
-            for index, state in enumerate(states):
-                ours, theirs = context.Pipe()
-                process = context.Process(
-                    target=_serve, args=(theirs, config, weights, state, device), name=f"actor-{index}", daemon=True
-                )
-                process.start()
-                theirs.close()
-                self._processes.append(process)
-                self._pipes.append(ours)
+        try:
+            with _signals_held():  # they are for the learner, which then asks the actors for their state
+                for index, state in enumerate(states):
+                    ours, theirs = context.Pipe()
+                    self._pipes.append(ours)
+                    arguments = theirs, config, weights, state, device
+                    process = context.Process(target=_serve, args=arguments, name=f"actor-{index}", daemon=True)
+                    process.start()
+                    self._processes.append(process)
+                    theirs.close()
+        except BaseException:
+            self.close()  # nothing else would end those that have started
+            raise
 
     @property
     def has_begun(self) -> bool:
@@ -193,6 +196,7 @@ class ProcessActors:
             process.join(JOIN_S)
             if process.is_alive():
                 process.kill()
+                process.join()
 
     def _send(self, index: int, message: object) -> None:
         try:

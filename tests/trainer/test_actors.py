@@ -34,6 +34,17 @@ def test_a_signal_to_the_whole_group_is_the_learner_s_alone(number: signal.Signa
     assert not multiprocessing.active_children()
 
 
+def test_actors_that_cannot_all_start_leave_none_behind() -> None:
+    """It would wait for orders, deaf to the signal with which multiprocessing ends what is left at the exit."""
+    config = miniature("tictactoe", "loop.actors=2")
+    [good, _], weights = actors.fresh_states(config, entropy=(1,)), Run(miniature("tictactoe"))._publish()
+    bad = ActorState(rng={"cannot be sent": lambda: 0})
+    with pytest.raises(Exception, match="pickle") as error:
+        actors.make_actors(config, weights, [good, bad], device="cpu")
+    assert not multiprocessing.active_children()
+    assert error.traceback  # which holds on to everything
+
+
 @pytest.mark.parametrize("has_gone", [False, True])
 def test_only_a_learner_that_has_gone_ends_an_actor_without_a_word(
     monkeypatch: pytest.MonkeyPatch, has_gone: bool
