@@ -130,6 +130,8 @@ def _time_selfplay(config: TrainConfig, weights: Weights, *, device: str) -> tup
 def time_board(config: TrainConfig, weights: Weights, *, device: str) -> tuple[float, float]:
     """Moves a second on the board of `config.env`, and the network's share of the time."""
     games = config.selfplay.num_games
+    # Random moves are not searched, and the few plies that are timed would be full of them.
+    config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, random_opening_share=0.0))
     evaluator = _Timed(make_evaluator(weights, config, device=device))
     selfplay = SelfPlay(config, make_env(config, num_envs=games), evaluator, np.random.default_rng(0))
     selfplay.play(games)  # the first ply compiles
