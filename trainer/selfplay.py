@@ -130,9 +130,8 @@ class SelfPlay:
             rng=self._rng,
             gumbel_scale=(~is_quick).astype(np.float32),
         )
-        winner = np.where(np.abs(result.root_value) > config.decided_value, np.sign(result.root_value), 0).astype(
-            np.int32
-        )
+        value = result.root_value
+        winner = (np.sign(value) * (np.abs(value) > config.decided_value)).astype(np.int32)
         self._decided = winner + np.where(self._decided * winner > 0, self._decided, 0)
         actions, searched = self._choose(result, infos["action_mask"])
         self._history.append(
