@@ -55,9 +55,9 @@ VARIANTS: Mapping[str, Sequence[str]] = MappingProxyType(
         "3 dynamics blocks": ("network.dynamics_blocks=3",),
         NO_SKIP: (),
         "without branches": ("learner.branch_share=0",),
-        "real boards in self-play": ("selfplay.reground_every=1",),
+        "imagination in self-play": ("selfplay.reground_every=0",),
         "self-play in 8 bits": ("selfplay.precision=int8",),
-        "a quarter of the windows unrolled": ("learner.unrolled_share=0.25",),
+        "every window unrolled": ("learner.unrolled_share=1.0",),
         "8 simulations": ("search.num_simulations=8", "search.num_considered=4"),
         "32 simulations": ("search.num_simulations=32", "search.num_considered=16"),
         "32 simulations in a quarter of the moves, else 8": (
@@ -65,9 +65,15 @@ VARIANTS: Mapping[str, Sequence[str]] = MappingProxyType(
             "search.num_considered=16",
             "selfplay.quick_share=0.75",
         ),
+        "half the learning rate": ("learner.learning_rate=5e-4",),
         "twice the learning rate": ("learner.learning_rate=2e-3",),
+        "a window of a quarter": ("replay.window_scale=12_500",),
+        "a window of four times": ("replay.window_scale=200_000",),
+        "16 channels": ("network.channels=16",),
+        "64 channels": ("network.channels=64",),
     }
 )
+"""Settings by name; what is half or twice is so of the defaults of `trainer.config`, which the presets of CPUs keep."""
 LOOKS = MappingProxyType({"imagination": 0, "real boards": 1})
 """How a match searches: `selfplay.reground_every`."""
 
@@ -86,6 +92,12 @@ class Learned:
     """Its averaged network."""
     figures: dict[str, float]
     """Of the run."""
+
+
+def unchanged(preset: str, settings: Sequence[str], variants: Sequence[str]) -> list[str]:
+    """Those of `variants` that would learn as the preset does: it has the settings that they ask for."""
+    base = load_config(preset, list(settings))
+    return [name for name in variants if VARIANTS[name] and load_config(preset, [*settings, *VARIANTS[name]]) == base]
 
 
 def imagine_without_skip(self: GoNetwork, hidden: Tensor, action_planes: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -169,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     config = load_config(options.preset, options.settings)
     variants = list(dict.fromkeys([BASE, *options.only]))
+    if same := unchanged(options.preset, options.settings, variants):
+        parser.error(f"{same} would not differ from {options.preset} as it is: leave out, see --only")
     # One process a run: a variant may change what the code does.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:

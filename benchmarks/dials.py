@@ -40,6 +40,7 @@ from engine.elo import paired_share
 from engine.errors import InvalidConfig, TengenError
 from engine.go.position import Position
 from engine.go.rules import BLACK, WHITE
+from engine.model.manifest import ModelManifest
 from engine.model_source import CatalogModels
 from engine.search.limits import Limits
 from engine.search.result import SearchResult
@@ -87,8 +88,8 @@ class Side:
         self.settings = settings
         self._searcher = Searcher.open(CatalogModels(trusted=model), model, size, settings, clock=clock)
         self._searcher.warm_up(settings)
-        self.identity = self._searcher.manifest.identity
-        self.komi_range = self._searcher.manifest.komi_range
+        self.manifest = self._searcher.manifest
+        self.identity = self.manifest.identity
         self.visits: list[int] = []
         """New visits of each move's search, where there was a choice."""
         self.seconds: list[float] = []
@@ -109,6 +110,16 @@ class Side:
             self.visits.append(result.total_visits - result.carried_visits)
             self.seconds.append(result.elapsed_s)
         return result.best_action, result.root_value
+
+
+def trained_komi(manifest: ModelManifest, size: int) -> tuple[float, float]:
+    """The lowest and the highest komi of the training on boards of `size`. Raises `InvalidConfig` where the model does
+    not say it."""
+    env = manifest.training.get("config", {}).get("env", {})
+    for board in (env, *env.get("smaller", ())):
+        if board.get("size") == size:
+            return board["komi_low"], board["komi_high"]
+    raise InvalidConfig(f"{manifest.identity} does not say its komi on {size}x{size}: give --komi LOW HIGH")
 
 
 def draw_opening(side: Side, *, size: int, komi: tuple[float, float], rng: np.random.Generator) -> Opening:
@@ -240,6 +251,7 @@ class Dials:
         ]
         self.identities = [side.identity for side in self._sides]
         time_s = None if options.visits is not None else options.time
+        self._komi = options.komi or trained_komi(self._sides[0].manifest, options.size)
         self._limits = Limits(time_s=time_s, visits=options.visits, early_stop=True)
         self.tally = Tally()
 
@@ -247,12 +259,11 @@ class Dials:
         """Plays; an interrupt ends the match early."""
         options, tally = self._options, self.tally
         first, second = self._sides
-        komi = options.komi or first.komi_range or (7.0, 7.0)
         rng = np.random.default_rng(options.seed)
         with progress(options.games) as show:
             try:
                 for number in range(options.games // 2):
-                    opening = draw_opening(first, size=options.size, komi=komi, rng=rng)
+                    opening = draw_opening(first, size=options.size, komi=self._komi, rng=rng)
                     games = {
                         color: play_game(
                             *(first, second)[::color],
@@ -279,6 +290,7 @@ class Dials:
             "b": options.b,
             "models": self.identities,
             "size": options.size,
+            "komi": list(self._komi),
             "time_s": None if options.visits is not None else options.time,
             "visits": options.visits,
             "threads": options.threads,
@@ -304,7 +316,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--time", type=float, default=0.1, help="seconds a move; %(default)s")
     add("--visits", type=int, help="visits a move, instead of time")
     add("--threads", type=int, default=1, help="of each search; %(default)s")
-    add("--komi", type=float, nargs=2, metavar=("LOW", "HIGH"), help="komi to choose from; those of the training")
+    add(
+        "--komi",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="komi to choose from; those of A's training on this size",
+    )
     add("--decided", type=float, default=2.0, metavar="V", help="cut games when both see an outcome of V; %(default)s")
     add("--give-up", action="store_true", help="end as soon as A is almost certainly weaker")
     add("--seed", type=int, default=1, help="of the openings; %(default)s")
@@ -319,6 +337,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.size is None:
             options.size = _trained_size(options.model_a or options.model)
         dials = Dials(options)
+        if options.json is not None:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
     except TengenError as error:
         print(f"dials: {error}", file=sys.stderr)
         return 1

@@ -76,6 +76,8 @@ def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
     """Games against an opponent that our own engine plays. Raises `KeyboardInterrupt` if not all were played."""
     common = ["--model", options.model, "--size", str(options.size), "--games", str(options.games)]
     common += ["--time", str(options.time), "--threads", str(options.threads), "--decided", str(options.decided)]
+    if options.komi is not None:
+        common += ["--komi", *map(str, options.komi)]
     dials = Dials(dials_parser().parse_args([*common, *words]))
     dials.run()
     if len(dials.tally.pairs) < options.games // 2:
@@ -84,8 +86,10 @@ def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
 
 
 def _other(options: argparse.Namespace, words: Sequence[str]) -> Figures:
-    """Games against another program."""
+    """Games against another program, at the middle of the komi."""
     common = ["--size", str(options.size), "--games", str(options.games), "--time", str(options.time)]
+    if options.komi is not None:
+        common += ["--komi", str(sum(options.komi) / 2)]
     engine = ["--options", f"--model {options.model} --threads {options.threads}"]
     return Match(match_parser().parse_args([*common, *engine, *words])).run()
 
@@ -98,6 +102,19 @@ def row(name: str, figures: Figures) -> str:
     return f"| {name} | {figures['games']} | {results} | {share:.1%} [{low:.1%}, {high:.1%}] |"
 
 
+def asked(options: argparse.Namespace) -> Figures:
+    """What the figures of a rung depend on. Raises `ModelError`."""
+    return {
+        "model": Catalog().resolve(options.model).manifest.identity,
+        "size": options.size,
+        "time_s": options.time,
+        "threads": options.threads,
+        "decided": options.decided,
+        "asked": options.games,
+        "asked_komi": options.komi,
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plays what is missing and prints the table; 1 if a side cannot play, 130 after an interrupt."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,18 +125,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--time", type=float, default=0.1, help="seconds a move; %(default)s")
     add("--threads", type=int, default=1, help="%(default)s")
     add("--decided", type=float, default=2.0, metavar="V", help="cut own games when both see an outcome of V; never")
+    add("--komi", type=float, nargs=2, metavar=("LOW", "HIGH"), help="those of the training, and 7 for other programs")
     add("--earlier", nargs="*", default=[], metavar="MODEL", help="models that came before it")
     add("--levels", nargs="*", type=int, default=LEVELS, help="of GNU Go; 1 5 10")
     add("--only", nargs="+", metavar="TEXT", help="rungs whose names contain one of these")
     add("--json", type=Path, required=True, metavar="FILE", help="where the figures are kept, a line a rung")
     options = parser.parse_args(arguments)
-    settings = {"model": options.model, "size": options.size, "time_s": options.time, "threads": options.threads}
-    settings["asked"] = options.games
-    done = {}
-    for line in map(json.loads, options.json.read_text().splitlines() if options.json.is_file() else ()):
-        if settings.items() <= line.items():
-            done[line["rung"]] = line
     try:
+        settings = asked(options)
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        done = {}
+        for line in map(json.loads, options.json.read_text().splitlines() if options.json.is_file() else ()):
+            if settings.items() <= line.items():
+                done[line["rung"]] = line
         with tempfile.TemporaryDirectory() as folder:
             for name, play in rungs(options, Path(folder)).items():
                 if name in done or not (options.only is None or any(text in name for text in options.only)):

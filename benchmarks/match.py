@@ -362,6 +362,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the match and prints the figures."""
     options = make_parser().parse_args(arguments)
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     try:
         figures = Match(options).run()
     except EngineError as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.model.contract import PositionEvaluator
 from trainer import onnx_graph
 from trainer.config import TrainConfig
+from trainer.named_parts import part_of
 from trainer.network import Network, make_network
 from trainer.onnx_graph import ModelBytes
 from trainer.record import GameRecord
@@ -101,7 +102,7 @@ class Actor:
             selfplay = SelfPlay(board, make_env(board, num_envs=board.selfplay.num_games), evaluator, self._rng)
             self._boards.append((f"{board.env.size}/", evaluator, selfplay))
         for name, _, selfplay in self._boards:
-            games = {k.removeprefix(name): v for k, v in (state.games or {}).items() if k.startswith(name)}
+            games = part_of(state.games or {}, name)
             if games:
                 selfplay.load_state(games)
         if state.games:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -27,6 +29,10 @@ from trainer.record import GameRecord
 
 JOIN_S = 5.0
 """A process that does not end by itself within this time is ended."""
+
+
+class ActorLost(TengenError):
+    """A process that plays has ended before it was told to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,7 @@ class Actors(Protocol):
         ...
 
     def collect(self) -> Chunk:
-        """The games of the round that has begun; blocks. Raises `TengenError` if an actor failed."""
+        """The games of the round that has begun; blocks. Raises `ActorLost`, and what an actor raised."""
         ...
 
     def state(self) -> tuple[list[ActorState], Chunk | None]:
@@ -79,7 +85,7 @@ def make_actors(
 ) -> Actors:
     """The actors that `config` asks for, going on from `states`; `ahead` is a round that was played before."""
     if config.loop.actors == 0:
-        return LocalActors(config, weights, states[0], device=device)
+        return LocalActors(config, weights, states[0], ahead=ahead, device=device)
     return ProcessActors(config, weights, states, ahead=ahead, device=device)
 
 
@@ -88,14 +94,17 @@ class LocalActors:
 
     plays_ahead = False
 
-    def __init__(self, config: TrainConfig, weights: Weights, state: ActorState, *, device: str) -> None:
+    def __init__(
+        self, config: TrainConfig, weights: Weights, state: ActorState, *, ahead: Chunk | None, device: str
+    ) -> None:
         self._actor = Actor(config, weights, state, device=device)
+        self._ahead = ahead
         self._order: Order | None = None
 
     @property
     def has_begun(self) -> bool:
         """See `Actors`."""
-        return self._order is not None
+        return self._order is not None or self._ahead is not None
 
     def begin(self, order: Order) -> None:
         """See `Actors`."""
@@ -103,15 +112,16 @@ class LocalActors:
 
     def collect(self) -> Chunk:
         """See `Actors`."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return ahead
         assert self._order is not None
-        start, before = time.monotonic(), self._actor.positions
-        games = self._actor.play(self._order)
-        self._order = None
-        return Chunk(games=games, positions=self._actor.positions - before, seconds=time.monotonic() - start)
+        order, self._order = self._order, None
+        return _play(self._actor, order)
 
     def state(self) -> tuple[list[ActorState], Chunk | None]:
         """See `Actors`."""
-        return [self._actor.state()], None
+        return [self._actor.state()], self._ahead
 
     def close(self) -> None:
         """See `Actors`."""
@@ -129,16 +139,19 @@ class ProcessActors:
         self._is_playing = False
         context = multiprocessing.get_context("spawn")
         self._processes, self._pipes = [], []
-        with _interrupts_held():  # Ctrl-C is for the learner, which then asks the actors for their state
-            for index, state in enumerate(states):
-                ours, theirs = context.Pipe()
-                process = context.Process(
-                    target=_serve, args=(theirs, config, weights, state, device), name=f"actor-{index}", daemon=True
-                )
-                process.start()
-                theirs.close()
-                self._processes.append(process)
-                self._pipes.append(ours)
+        try:
+            with _signals_held():  # they are for the learner, which then asks the actors for their state
+                for index, state in enumerate(states):
+                    ours, theirs = context.Pipe()
+                    self._pipes.append(ours)
+                    arguments = theirs, config, weights, state, device
+                    process = context.Process(target=_serve, args=arguments, name=f"actor-{index}", daemon=True)
+                    process.start()
+                    self._processes.append(process)
+                    theirs.close()
+        except BaseException:
+            self.close()  # nothing else would end those that have started
+            raise
 
     @property
     def has_begun(self) -> bool:
@@ -183,6 +196,7 @@ class ProcessActors:
             process.join(JOIN_S)
             if process.is_alive():
                 process.kill()
+                process.join()
 
     def _send(self, index: int, message: object) -> None:
         try:
@@ -199,10 +213,10 @@ class ProcessActors:
             raise answer
         return answer
 
-    def _lost(self, index: int) -> TengenError:
+    def _lost(self, index: int) -> ActorLost:
         process = self._processes[index]
         process.join(JOIN_S)
-        return TengenError(
+        return ActorLost(
             f"self-play process {process.name} ended with exit code {process.exitcode}; "
             "go on from the last checkpoint with --resume"
         )
@@ -215,36 +229,47 @@ def _serve(pipe: Connection, config: TrainConfig, weights: Weights, state: Actor
     last thing that is sent.
     """
     torch.set_num_threads(config.loop.threads)
+    core_s = 0.0
     try:
         actor = Actor(config, weights, state, device=device)
         while True:
-            request = pipe.recv()
-            if request is None:
-                pipe.send(actor.state())
-                continue
-            wall, core, before = time.monotonic(), time.process_time(), actor.positions
-            games = actor.play(request)
-            pipe.send(
-                Chunk(
-                    games=games,
-                    positions=actor.positions - before,
-                    seconds=time.monotonic() - wall,
-                    core_s=time.process_time() - core,
-                )
-            )
-    except (EOFError, OSError):  # the learner has gone
-        return
+            with _until_hung_up():
+                request = pipe.recv()
+            answer = actor.state() if request is None else _play(actor, request)
+            if isinstance(answer, Chunk):  # also what starting and answering took since the last one
+                before, core_s = core_s, time.process_time()
+                answer = dataclasses.replace(answer, core_s=core_s - before)
+            with _until_hung_up():
+                pipe.send(answer)
     except TengenError as error:
-        pipe.send(error)
+        with _until_hung_up():
+            pipe.send(error)
+
+
+def _play(actor: Actor, order: Order) -> Chunk:
+    """One round of one actor."""
+    start, before = time.monotonic(), actor.positions
+    games = actor.play(order)
+    return Chunk(games=games, positions=actor.positions - before, seconds=time.monotonic() - start)
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Processes that start inside ignore SIGINT for good."""
+def _until_hung_up() -> Iterator[None]:
+    """For what goes through the pipe: ends the process quietly where the learner has gone."""
+    try:
+        yield
+    except (EOFError, OSError):
+        sys.exit(0)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Processes that start inside ignore SIGINT and SIGTERM for good."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # comes with the first process and would let both through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

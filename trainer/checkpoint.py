@@ -25,8 +25,9 @@ from torch import Tensor
 
 from engine.errors import InvalidConfig, ModelInvalid, ModelNotFound, TengenError
 from trainer.config import TrainConfig, config_from_dict, config_to_dict
+from trainer.named_parts import part_of
 from trainer.network import Network, make_network
-from trainer.record import GameRecord
+from trainer.record import GameRecord, guess_opening
 from trainer.shards import Arrays, read_shards, shard_names, write_shards
 
 CHECKPOINTS = "checkpoints"
@@ -39,8 +40,9 @@ KEPT = 3
 """Whole checkpoints kept in a run's folder."""
 DAMAGED = ".damaged"
 """Ending of checkpoints that could not be read; they are kept for a look and not counted."""
-FORMAT = 3
-"""2: state.json has a digest of itself. 3: weights and moments may go on in further files."""
+FORMAT = 4
+"""2: state.json has a digest of itself. 3: weights and moments may go on in further files. 4: games know how long their
+random openings were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,7 @@ class Checkpoint:
     @property
     def averaged_weights(self) -> dict[str, Tensor]:
         """State dict of the averaged network."""
-        prefix = "averaged."
-        return {k.removeprefix(prefix): v for k, v in self.learner.items() if k.startswith(prefix)}
+        return part_of(self.learner, "averaged.")
 
     def games(self, part: Literal["games", "holdout"]) -> list[GameRecord]:
         """The window's games, or the held-out ones, on boards of `config.env.size`; none where they were not kept."""
@@ -94,7 +95,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, name: str) -> Path:
         write_checkpoint_files(temporary, checkpoint)
         shutil.rmtree(target, ignore_errors=True)
         os.rename(temporary, target)
-        _sync(folder)
+        sync(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise OSError(f"{target} could not be written: {error}") from error
@@ -123,8 +124,8 @@ def write_checkpoint_files(folder: Path, checkpoint: Checkpoint) -> None:
     state["digest"] = _state_digest(state)
     (folder / STATE).write_text(json.dumps(state, indent=1) + "\n")
     for path in folder.iterdir():
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -245,7 +246,8 @@ def sweep(folder: Path) -> list[Path]:
     return stray
 
 
-_SCALARS = ("bootstrap", "komi", "score")
+_SCALARS = {"bootstrap": np.float64, "komi": np.float64, "score": np.float64, "opening_plies": np.int32}
+"""Types of what a game has one of."""
 
 
 def pack_games(games: Iterable[GameRecord], *, prefix: str) -> dict[str, NDArray[Any]]:
@@ -255,8 +257,8 @@ def pack_games(games: Iterable[GameRecord], *, prefix: str) -> dict[str, NDArray
         return {}
     packed: dict[str, NDArray[Any]] = {f"{prefix}length": np.array([len(g) for g in games], np.int32)}
     packed[f"{prefix}size"] = np.array([g.size for g in games], np.int32)
-    for name in _SCALARS:
-        packed[prefix + name] = np.array([getattr(g, name) for g in games], np.float64)
+    for name, kind in _SCALARS.items():
+        packed[prefix + name] = np.array([getattr(g, name) for g in games], kind)
     for name in GameRecord.__dataclass_fields__:
         if name not in _SCALARS and getattr(games[0], name) is not None:
             packed[prefix + name] = np.concatenate([getattr(g, name) for g in games])
@@ -265,20 +267,16 @@ def pack_games(games: Iterable[GameRecord], *, prefix: str) -> dict[str, NDArray
 
 def unpack_games(packed: dict[str, NDArray[Any]], *, prefix: str) -> list[GameRecord]:
     """The inverse of `pack_games`."""
-    arrays = {k.removeprefix(prefix): v for k, v in packed.items() if k.startswith(prefix)}
+    arrays = part_of(packed, prefix)
     if not arrays:
         return []
     lengths = arrays.pop("length")
     areas = arrays.pop("size", np.zeros(0, np.int32)) ** 2
-    scalars = {name: arrays.pop(name) for name in _SCALARS}
-    pieces = {name: _split(name, values, lengths, areas) for name, values in arrays.items()}
-    return [
-        GameRecord(
-            **{name: float(values[i]) for name, values in scalars.items()},
-            **{name: values[i] for name, values in pieces.items()},
-        )
-        for i in range(len(lengths))
-    ]
+    columns = {name: arrays.pop(name).tolist() for name in _SCALARS if name in arrays}
+    columns |= {name: _split(name, values, lengths, areas) for name, values in arrays.items()}
+    if "opening_plies" not in columns:  # before format 4
+        columns["opening_plies"] = [guess_opening(rows) for rows in columns["policy_probabilities"]]
+    return [GameRecord(**{name: values[i] for name, values in columns.items()}) for i in range(len(lengths))]
 
 
 def _split(name: str, values: NDArray[Any], lengths: NDArray[np.int32], areas: NDArray[np.int32]) -> list[NDArray[Any]]:
@@ -302,7 +300,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """fsync of a file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -85,7 +85,8 @@ class SelfPlayConfig:
     quick_simulations: Count = 8
     """See `quick_share`."""
     decided_value: Weight = 0.95
-    """Searches get only `decided_simulations` once |value| stayed above this for three plies; above 1 means never."""
+    """Searches get only `decided_simulations` once |value| stayed above this for three plies, of the same sign; above 1
+    means never."""
     decided_simulations: Count = 8
     """See `decided_value`."""
     reground_every: Count = 0
@@ -115,7 +116,7 @@ class ReplayConfig:
     warmup_positions: Count = 10_000
     """No learning before this many positions exist."""
     surprise_weight: Share = 0.5
-    """Share of the sampling weight that follows KL(search policy || prior) of the position."""
+    """Share of the sampling weight that follows KL(search policy || prior) of the position, within its game."""
     reanalyze_share: Weight = 0.0
     """Go: old positions searched again with the newest network, for every new position; 0 for none."""
     holdout_every: Count = 50

@@ -35,7 +35,7 @@ from engine.model.manifest import (
 )
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.agreement import Agreement, check_agreement
-from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, write_checkpoint_files
+from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, sync, write_checkpoint_files
 from trainer.diagnosis.certificate import (
     CERTIFICATE,
     Certificate,
@@ -234,7 +234,7 @@ def _with_agreement(manifest: ModelManifest, agreement: Agreement) -> ModelManif
 def _publish(temporary: Path, output: Path) -> None:
     """Moves a finished folder to its place; the old model there, if any, goes only when the new one is in place."""
     for path in [*temporary.iterdir(), temporary]:
-        _sync(path)
+        sync(path)
     old = output.with_name(f".{output.name}.old-{os.getpid()}")
     if output.exists():
         output.rename(old)
@@ -244,17 +244,8 @@ def _publish(temporary: Path, output: Path) -> None:
         if old.exists():
             old.rename(output)
         raise
-    _sync(output.parent)
+    sync(output.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """fsync of a file or folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -60,9 +60,12 @@ def _widen(weight: Tensor, shape: torch.Size, *, segments: int) -> Tensor:
 
 
 def _check_growth(before: NetworkConfig, after: NetworkConfig) -> None:
+    problems = []
     for field in dataclasses.fields(NetworkConfig):
         old, new = getattr(before, field.name), getattr(after, field.name)
         can_grow = field.name in SIZES and before.kind == "go"
         if old != new and not (can_grow and old < new):
             wish = "it may only grow" if can_grow else "it must be the same"
-            raise InvalidConfig(f"the checkpoint has network.{field.name} = {old!r}, this run {new!r}: {wish}")
+            problems.append(f"network.{field.name} = {old!r}, this run {new!r}: {wish}")
+    if problems:
+        raise InvalidConfig(f"the checkpoint has {'; '.join(problems)}")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engine.errors import EvaluationError
 from trainer.config import LearnerConfig
 from trainer.losses import compute_losses
+from trainer.named_parts import part_of
 from trainer.network import Network
 from trainer.windows import Windows
 
@@ -63,10 +64,12 @@ class Learner:
         terms["grad_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         # Read all at once: every number that is read waits for the device.
         figures: dict[str, float] = dict(zip(terms, torch.stack(list(terms.values())).tolist(), strict=True))
-        if not math.isfinite(figures["total"]):
-            raise EvaluationError(f"the loss is not finite at step {self.step_count}: {figures}")
-        if not math.isfinite(figures["grad_norm"]):
-            raise EvaluationError(f"the gradient is not finite at step {self.step_count}: {figures}")
+        for name, what in (("total", "loss"), ("grad_norm", "gradient")):
+            if not math.isfinite(figures[name]):
+                raise EvaluationError(
+                    f"the {what} is not finite at step {self.step_count}: {figures}; "
+                    "go on from the last checkpoint, and lower learner.learning_rate or learner.clip_norm"
+                )
         self.optimizer.step()
         self.step_count += 1
         self._average()
@@ -97,18 +100,13 @@ class Learner:
 
     def load_state(self, tensors: dict[str, Tensor], *, step_count: int) -> None:
         """The inverse of `state`."""
-        self.network.load_state_dict(_strip(tensors, "network."))
-        self.averaged.load_state_dict(_strip(tensors, "averaged."))
+        self.network.load_state_dict(part_of(tensors, "network."))
+        self.averaged.load_state_dict(part_of(tensors, "averaged."))
         moments: dict[int, dict[str, Any]] = {}
-        for key, value in _strip(tensors, "optimizer.").items():
+        for key, value in part_of(tensors, "optimizer.").items():
             index, name = key.split(".", 1)
             moments.setdefault(int(index), {})[name] = value
         state = self.optimizer.state_dict()
         state["state"] = moments
         self.optimizer.load_state_dict(state)
         self.step_count = step_count
-
-
-def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The entries under `prefix`, without it."""
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InvalidConfig, ModelInvalid, TengenError
+from trainer.actors import ActorLost
 from trainer.checkpoint import (
     CHECKPOINTS,
     Checkpoint,
@@ -65,13 +67,15 @@ def train(
 
     It stops between two rounds of play and learning only: before one that, with its rating and the last checkpoint,
     would overrun the deadline if they took as long as before; the probe's time counts. A checkpoint that cannot be
-    written on the way is reported and training goes on; the last one raises `TengenError`.
+    written on the way is reported and training goes on; the last one raises `TengenError`. Where a process that plays
+    is lost, what was learned is saved without the games in progress, and `ActorLost` raised.
 
     Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
     `config`, if a new one is to go on from elsewhere and has an `origin` besides, or if `out` is in use by another
     process or cannot be written, `ModelNotFound` if `resume` names a folder without a checkpoint that is needed, and
     `EvaluationError` when the loss is no longer finite.
     """
+    core_s = time.process_time()
     with ExitStack() as stack:
         stack.enter_context(_claimed(out))
         run = _open_run(
@@ -84,9 +88,19 @@ def train(
             probe=probe,
         )
         stack.callback(run.close)
-        deadline = deadline or Deadline()
-        saved_at, saved_iteration = deadline.now(), run.iteration
-        is_stopping = False
+        run.core_counted_s = core_s  # opening and probe are the run's
+        _go_on(run, out / CHECKPOINTS, reporter, deadline=deadline or Deadline(), should_stop=should_stop)
+    return run
+
+
+def _go_on(
+    run: Run, checkpoints: Path, reporter: Reporter, *, deadline: Deadline, should_stop: Callable[[], bool]
+) -> None:
+    """Round after round, and the checkpoints; see `train`."""
+    config = run.config
+    saved_at, saved_iteration = deadline.now(), run.iteration
+    is_stopping = False
+    try:
         while run.learner.step_count < config.learner.total_steps:
             if is_stopping or not deadline.allows_another(ratings=run.ratings_due(1)):
                 reporter.note("stopping early; resume with --resume")
@@ -102,11 +116,15 @@ def train(
             if deadline.now() - saved_at > 60 * config.loop.checkpoint_minutes:
                 saved_at = deadline.now()
                 with deadline.saving():
-                    if _try_to_save(run, out / CHECKPOINTS, reporter):
+                    if _try_to_save(run, checkpoints, reporter):
                         saved_iteration = run.iteration
         if run.iteration > saved_iteration:
-            reporter.note(f"saved {_save_at_last(run, out / CHECKPOINTS)}")
-    return run
+            reporter.note(f"saved {_save_at_last(run, checkpoints)}")
+    except ActorLost:
+        if run.iteration > saved_iteration:
+            saved = _save_at_last(run, checkpoints, with_selfplay=False)
+            reporter.note(f"saved {saved}, without the games in progress")
+        raise
 
 
 def _timed_round(run: Run, deadline: Deadline, reporter: Reporter) -> dict[str, float]:
@@ -176,9 +194,10 @@ def _load(source: Path | None, reporter: Reporter) -> Checkpoint | None:
     return None if source is None else load_checkpoint(find_checkpoint(source, reporter.note))
 
 
-def save_run(run: Run, checkpoints: Path) -> Path:
-    """Saves a checkpoint named after its step and iteration; raises `OSError`."""
-    return save_checkpoint(checkpoints, run.checkpoint(), name=f"step-{run.learner.step_count:08d}-{run.iteration:06d}")
+def save_run(run: Run, checkpoints: Path, *, with_selfplay: bool = True) -> Path:
+    """Saves a checkpoint named after its step and iteration; raises `OSError` and what `Run.checkpoint` does."""
+    name = f"step-{run.learner.step_count:08d}-{run.iteration:06d}"
+    return save_checkpoint(checkpoints, run.checkpoint(with_selfplay=with_selfplay), name=name)
 
 
 def _try_to_save(run: Run, checkpoints: Path, reporter: Reporter) -> bool:
@@ -190,9 +209,9 @@ def _try_to_save(run: Run, checkpoints: Path, reporter: Reporter) -> bool:
     return True
 
 
-def _save_at_last(run: Run, checkpoints: Path) -> Path:
+def _save_at_last(run: Run, checkpoints: Path, *, with_selfplay: bool = True) -> Path:
     try:
-        return save_run(run, checkpoints)
+        return save_run(run, checkpoints, with_selfplay=with_selfplay)
     except OSError as error:
         older = list_checkpoints(checkpoints)
         kept = f"the newest checkpoint is {older[0].name}" if older else "there is no older checkpoint"
@@ -221,7 +240,10 @@ def _newest(checkpoints: Path, reporter: Reporter) -> Checkpoint | None:
     found = newest(paths, lambda problem: reporter.note(f"checkpoint: {problem}"))
     if found is None:
         if paths:
-            raise ModelInvalid(f"none of the {len(paths)} checkpoints in {checkpoints} can be read")
+            raise ModelInvalid(
+                f"none of the {len(paths)} checkpoints in {checkpoints} can be read; begin with another --out, there "
+                "perhaps from another run's checkpoint with --resume FOLDER"
+            )
         return None
     path, saved = found
     for damaged in paths[: paths.index(path)]:

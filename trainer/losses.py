@@ -75,6 +75,9 @@ def _go_losses(
     """Score, ownership, board, legality and end of the game.
 
     `step_weight` [K + 1, 1] weighs what the rules teach, `outcome_weight` [K + 1, B] what only the game's end tells.
+
+    The second number of the score learns the absolute error of the first: where scores vary normally it comes to four
+    fifths of a standard deviation. Both are Huber losses: errors beyond `SCORE_UNIT` count less than in a mean.
     """
     states, batch = step_weight.shape[0], go.score.shape[0]
     assert output.score is not None

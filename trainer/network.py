@@ -64,7 +64,8 @@ class NetworkOutput(NamedTuple):
     reward_logits: Tensor | None = None
     """[B, reward bins], of the step that led to this state."""
     score: Tensor | None = None
-    """[B, 2]: mean and standard deviation of the final score in points, Black's view, komi included."""
+    """[B, 2]: the final score to expect, in points, Black's view, komi included, and how far off that will be: the mean
+    absolute error, not the standard deviation after which model files call it `score_stdev`; see `trainer.losses`."""
     ownership: Tensor | None = None
     """[B, H, W] in [-1, 1]."""
     board_logits: Tensor | None = None

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.errors import InvalidConfig
 from engine.model.contract import PositionEvaluator, RecurrentOutput, RootOutput
 from trainer.actor import Publisher, Weights, make_evaluator
 from trainer.config import TrainConfig
@@ -50,7 +51,7 @@ def probe(config: TrainConfig, *, device: str, budget_s: float, note: Note) -> T
     Doubles them from the preset's number while that is worth it and there is time and memory. Tells `note` the lines of
     a table: what each number of games makes, and the learner in the preset's precision and in what the device has
     besides. Every board has its share of the positions at the end of a run. Random weights and the first plies of games
-    stand for the real ones. Raises `torch.OutOfMemoryError` where the preset's own number is too large.
+    stand for the real ones. Raises `InvalidConfig` where the preset's own number is too large.
     """
     stop = time.monotonic() + budget_s * (1.0 - LEARNER_SHARE)
     network = make_network(config.network)
@@ -61,9 +62,9 @@ def probe(config: TrainConfig, *, device: str, budget_s: float, note: Note) -> T
         begin = time.monotonic()
         try:
             rate, share = _time_selfplay(_with_games(config, games), weights, device=device)
-        except (torch.OutOfMemoryError, MemoryError):
+        except (torch.OutOfMemoryError, MemoryError) as error:
             if not best_rate:
-                raise
+                raise InvalidConfig(f"{games} games in step do not fit in memory: lower selfplay.num_games") from error
             note(f"{games:13}  out of memory")
             break
         finally:
@@ -129,6 +130,8 @@ def _time_selfplay(config: TrainConfig, weights: Weights, *, device: str) -> tup
 def time_board(config: TrainConfig, weights: Weights, *, device: str) -> tuple[float, float]:
     """Moves a second on the board of `config.env`, and the network's share of the time."""
     games = config.selfplay.num_games
+    # Random moves are not searched, and the few plies that are timed would be full of them.
+    config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, random_opening_share=0.0))
     evaluator = _Timed(make_evaluator(weights, config, device=device))
     selfplay = SelfPlay(config, make_env(config, num_envs=games), evaluator, np.random.default_rng(0))
     selfplay.play(games)  # the first ply compiles

@@ -100,21 +100,21 @@ def quantize_checkpoint(
 ) -> tuple[ModelBytes, dict[str, Any]]:
     """The int8 form of `files`, the export of a checkpoint, and its loss as figures for the manifest.
 
-    Ranges come from games that the network learned from, the loss from games held out; where the checkpoint has none,
-    as in the state of a model, both come from games that are played now. Raises `InvalidConfig` unless it learned Go.
+    Ranges come from games that the network learned from, the loss from games held out; where the checkpoint has none on
+    its largest board, as in the state of a model or before the stages have come there, both come from games that are
+    played now. Raises `InvalidConfig` unless it learned Go.
     """
     network = checkpoint.averaged_network()
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"the model learned {checkpoint.config.env.id}: only models of Go can be quantised")
     rng, size, variant = np.random.default_rng(seed), checkpoint.config.env.size, checkpoint.config.variant
-    learned, held_out = (unpack_games(checkpoint.replay or {}, prefix=f"{part}.") for part in ("games", "holdout"))
+    learned, held_out = unpack_games(checkpoint.replay or {}, prefix="games."), checkpoint.games("holdout")
     source = "held out of training"
-    if not learned or not held_out:
+    if not checkpoint.games("games") or not held_out:
         played = _play(checkpoint.config, files, rng)
         learned, held_out, source = played[::2], played[1::2], "self-play"
     quantised = quantize(files, network, draw_walks(learned, CALIBRATION_POSITIONS, rng, variant=variant))
-    compared = [game for game in held_out if game.size == size]
-    loss = measure_loss(files, quantised, draw_walk(compared, COMPARED_POSITIONS, size=size, rng=rng, variant=variant))
+    loss = measure_loss(files, quantised, draw_walk(held_out, COMPARED_POSITIONS, size=size, rng=rng, variant=variant))
     return quantised, {"games": source, **dataclasses.asdict(loss)}
 
 

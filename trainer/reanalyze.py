@@ -16,7 +16,7 @@ from trainer.config import TrainConfig
 from trainer.game_search import GameSearch
 from trainer.record import GameRecord, top_policy
 from trainer.replay import ReplayBuffer
-from trainer.selfplay import surprise
+from trainer.selfplay import roots_of, surprise
 
 
 class Reanalyzer:
@@ -58,11 +58,4 @@ class Reanalyzer:
         batch = self._batch
         batch.reset(np.arange(self._count), komi=np.array([game.komi for game, _ in positions], np.float32))
         batch.play_sequences(moves)
-        return RootBatch(
-            observations=batch.observe(variant=self._variant),
-            legal_mask=batch.legal_mask(),
-            to_play=batch.to_play,
-            terminal_values=batch.terminal_values(),
-            pass_pass_values=batch.pass_pass_values(),
-            pass_action=batch.area,
-        )
+        return roots_of(batch, variant=self._variant)

@@ -31,7 +31,7 @@ class GameRecord:
     policy_probabilities: NDArray[np.float16]
     """[T, POLICY_TOP]; a row of zeros where it is not to be learned (random openings, quick searches)."""
     root_values: NDArray[np.float32]
-    """[T] value that the search found."""
+    """[T] value that the search found, or the network's where a random move needed no search."""
     surprise: NDArray[np.float32]
     """[T] KL(policy target || prior) in nats."""
     bootstrap: float = 0.0
@@ -40,6 +40,8 @@ class GameRecord:
     """Go: komi."""
     score: float = 0.0
     """Go: final score in points, Black minus White minus komi; else the sum of rewards."""
+    opening_plies: int = 0
+    """Plies of a random opening: moves whose outcome is not the position's."""
     ownership: NDArray[np.int8] | None = None
     """[area] Go: who owned each point at the end, +1 Black, -1 White, 0 neither."""
     observations: NDArray[np.float32] | None = None
@@ -55,13 +57,6 @@ class GameRecord:
         return 0 if self.ownership is None else math.isqrt(len(self.ownership))
 
     @property
-    def opening_plies(self) -> int:
-        """Plies before the first whose policy is to be learned: random moves, whose outcome is not the position's, and
-        quick moves right behind them."""
-        taught = self.policy_probabilities.any(1)
-        return int(taught.argmax()) if taught.any() else len(self)
-
-    @property
     def was_cut_off(self) -> bool:
         """Whether the game stopped before its end, as an environment's time limit does."""
         return self.bootstrap != 0.0
@@ -70,6 +65,12 @@ class GameRecord:
     def outcome(self) -> float:
         """Final result in [-1, 1]: the sign of the score."""
         return float(np.sign(self.score))
+
+
+def guess_opening(policy_probabilities: NDArray[np.float16]) -> int:
+    """Plies before the first whose policy is to be learned: `GameRecord.opening_plies`, where it was not recorded."""
+    taught = policy_probabilities.any(1)
+    return int(taught.argmax()) if taught.any() else len(taught)
 
 
 def top_policy(policy: NDArray[np.float32]) -> tuple[NDArray[np.int16], NDArray[np.float16]]:

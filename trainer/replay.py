@@ -16,6 +16,8 @@ from trainer.record import GameRecord
 
 HOLDOUT_GAMES = 400
 """Held-out games kept at most."""
+MOST_SURPRISE = 10.0
+"""Times the mean of its game that a ply's surprise counts, at most."""
 
 
 class ReplayBuffer:
@@ -90,13 +92,18 @@ class ReplayBuffer:
         self._cumulative = None
 
     def _index(self) -> None:
-        """Rebuilds the flat sampling table: weight 1 - s + s * surprise / mean surprise."""
+        """Rebuilds the flat sampling table: weight 1 - s + s * surprise / its mean over the game, so that a game weighs
+        as much as it has plies that teach anything; the others, of random openings, weigh nothing."""
         share = self._config.surprise_weight
         surprise = np.concatenate([game.surprise for game in self.games]).astype(np.float64)
-        mean = max(float(surprise.mean()), 1e-6)
-        self._cumulative = np.cumsum(1.0 - share + share * np.minimum(surprise / mean, 10.0))
         lengths = np.array([len(game) for game in self.games])
         self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        first_taught = self._starts + [game.opening_plies for game in self.games]
+        is_taught = (np.arange(len(surprise)) >= np.repeat(first_taught, lengths)) | (surprise > 0.0)
+        taught = np.add.reduceat(is_taught.astype(np.int64), self._starts)
+        mean = np.repeat(np.add.reduceat(surprise, self._starts) / taught.clip(min=1), lengths)
+        relative = np.divide(surprise, mean, out=np.ones_like(mean), where=mean > 0.0).clip(max=MOST_SURPRISE)
+        self._cumulative = np.cumsum(is_taught * (1.0 - share + share * relative))
 
 
 def window_size(total_positions: int, config: ReplayConfig) -> float:

@@ -22,6 +22,7 @@ from trainer.checkpoint import Checkpoint, pack_games, unpack_games
 from trainer.config import TrainConfig
 from trainer.growth import grow
 from trainer.learner import Learner, learning_rate
+from trainer.named_parts import part_of
 from trainer.network import GoNetwork, make_network
 from trainer.onnx_graph import ModelBytes
 from trainer.prefetch import prefetched
@@ -30,7 +31,7 @@ from trainer.rating import rate
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
-from trainer.run_facts import changed_settings
+from trainer.run_facts import check_same
 from trainer.windows import MixedWindowBuilder, Windows
 
 ACTOR_STREAM, LEARNER_STREAM, RATING_STREAM, RANGE_STREAM = range(4)
@@ -49,6 +50,8 @@ class Run:
 
     def __init__(self, config: TrainConfig, *, device: str = "cpu", saved: Checkpoint | None = None) -> None:
         """A run at its beginning, or where `saved` stopped; raises `InvalidConfig` if `saved` does not fit `config`."""
+        self.core_counted_s = time.process_time()
+        """The processor time of this process up to which it is in `ledger`, or is not this run's."""
         torch.set_num_threads(config.loop.threads)
         torch.manual_seed(config.loop.seed)
         self.config = config
@@ -66,7 +69,7 @@ class Run:
         self.ledger = dict.fromkeys(LEDGER, 0.0)
         """Seconds spent so far, see `LEDGER`."""
         self.elo = 0.0
-        """Strength of `reference` over the network at the start of the run, by the ratings along the way."""
+        """Strength of `reference` over the network with which ratings on their present board began."""
         self.reference = copy.deepcopy(self.learner.averaged)
         """The opponent of the next rating: the network that began the stage where that has a gate, else the one of the
         last rating."""
@@ -108,9 +111,8 @@ class Run:
     ) -> dict[str, float]:
         """One round of play and learning; returns its figures. `is_last`, asked once its games are there, says whether
         no other will follow, so that none is played ahead."""
-        begin, core = time.monotonic(), time.process_time()
+        begin = time.monotonic()
         chunk = self._play(is_last)
-        self._reanalyze()
         collected = time.monotonic()
         metrics = self.learn(advance)
         learned = time.monotonic()
@@ -121,11 +123,12 @@ class Run:
             "selfplay_s": chunk.seconds,
             "learner_s": learned - collected,
             "rating_s": now - learned if "elo" in metrics else 0.0,
-            "core_s": time.process_time() - core + chunk.core_s,
+            "core_s": chunk.core_s,
             "gpu_s": 0.0 if torch.device(self._device).type == "cpu" else now - begin,
             "wall_s": now - begin,
         }
         self.ledger = {name: seconds + spent[name] for name, seconds in self.ledger.items()}
+        self._count_core()
         rate = {"moves_per_s": chunk.positions / chunk.seconds} if chunk.positions else {}
         lengths, scores = [len(game) for game in chunk.games], [game.score for game in chunk.games]
         return (
@@ -138,14 +141,19 @@ class Run:
             }
         )
 
+    def _count_core(self) -> None:
+        """Adds what this process has computed since the last call to the ledger."""
+        before, self.core_counted_s = self.core_counted_s, time.process_time()
+        self.ledger["core_s"] += self.core_counted_s - before
+
     @property
     def _round_windows(self) -> float:
         """Training windows that one round of self-play pays for."""
         return self.config.loop.plies_per_iteration * self.config.replay.windows_per_position
 
     def _play(self, is_last: Callable[[], bool]) -> Chunk:
-        """A round of self-play, unless the learner is a whole round behind; where actors play ahead and another round
-        will come, that one begins."""
+        """A round of self-play, and old positions searched again beside it, unless the learner is a whole round behind;
+        where actors play ahead and another round will come, that one begins."""
         if self.windows_owed >= self._round_windows:
             return Chunk(games=[])
         if not self.actors.has_begun:
@@ -155,6 +163,7 @@ class Run:
         ends = self.learner.step_count + self._steps_due() >= self.config.learner.total_steps
         if self.actors.plays_ahead and not ends and not is_last():
             self.actors.begin(self._order())
+        self._reanalyze()
         return chunk
 
     def _order(self) -> Order:
@@ -194,6 +203,8 @@ class Run:
             self.elo = figures["elo"]
             self.reference = copy.deepcopy(self.learner.averaged)
         self.stage += is_over
+        if self.config.stages[self.stage].largest_size != stage.largest_size:
+            self.elo = 0.0  # of another board
         return figures
 
     def ratings_due(self, rounds: int) -> int:
@@ -250,7 +261,7 @@ class Run:
             for network in (self.learner.network, self.learner.averaged, self.reference):
                 network.load_state_dict(grown)
         if games is not None:
-            _check_same(games.config, self.config, ENVIRONMENT)
+            check_same(games.config, self.config, ENVIRONMENT)
             if games.replay is None:
                 raise InvalidConfig("the checkpoint to take games from has none, or they are damaged")
             window, held_out = (unpack_games(games.replay, prefix=prefix) for prefix in ("games.", "holdout."))
@@ -271,10 +282,12 @@ class Run:
         paying = max(self.replay.total_positions, warmup) - max(before, warmup)
         self.windows_owed += paying * self.config.replay.windows_per_position
 
-    def checkpoint(self) -> Checkpoint:
-        """The whole state; waits for the round that is being played."""
+    def checkpoint(self, *, with_selfplay: bool = True) -> Checkpoint:
+        """The whole state; waits for the round that is being played, and raises `ActorLost` where that never ends.
+        Without self-play the games in progress begin anew on resume."""
         replay = self.replay
-        states, ahead = self.actors.state()
+        states, ahead = self.actors.state() if with_selfplay else ([], None)
+        self._count_core()
         progress = {
             "step": self.learner.step_count,
             "iteration": self.iteration,
@@ -303,7 +316,7 @@ class Run:
 
     def _restore(self, saved: Checkpoint) -> None:
         """Takes over what the learner's side of a checkpoint holds."""
-        _check_same(saved.config, self.config, (*ENVIRONMENT, "network."))
+        check_same(saved.config, self.config, (*ENVIRONMENT, "network."))
         progress = saved.progress
         self.learner.load_state(saved.learner, step_count=int(progress["step"]))
         self.iteration, self.windows_used = int(progress["iteration"]), int(progress["windows"])
@@ -312,8 +325,7 @@ class Run:
         self.elo = float(progress.get("elo", 0.0))
         self.stage = min(int(progress.get("stage", 0)), len(self.config.stages) - 1)
         self.origin = progress.get("origin", {})
-        reference = {k.removeprefix("reference."): v for k, v in saved.learner.items() if k.startswith("reference.")}
-        self.reference.load_state_dict(reference or saved.averaged_weights)
+        self.reference.load_state_dict(part_of(saved.learner, "reference.") or saved.averaged_weights)
         packed = saved.replay or {}
         self.replay.restore(
             self._on_own_boards(unpack_games(packed, prefix="games.")),
@@ -351,16 +363,13 @@ def _actor_states(config: TrainConfig, saved: Checkpoint | None) -> tuple[list[A
     """Where the actors of `config` go on: as saved, or with new games and random streams where that does not fit."""
     progress = {} if saved is None else saved.progress
     states = fresh_states(config, entropy=(config.loop.seed, ACTOR_STREAM, int(progress.get("iteration", 0))))
-    if saved is None or saved.selfplay is None:
+    if saved is None:
         return states, None
     is_same = saved.config.selfplay.num_games == config.selfplay.num_games
-    if is_same and len(progress.get("actors", [])) == len(states):
-        parts = [
-            {k.removeprefix(f"{i}."): v for k, v in saved.selfplay.items() if k.startswith(f"{i}.")}
-            for i in range(len(states))
-        ]
+    if saved.selfplay is not None and is_same and len(progress.get("actors", [])) == len(states):
+        parts = [part_of(saved.selfplay, f"{i}.") for i in range(len(states))]
         states = [ActorState(rng=rng, games=part or None) for rng, part in zip(progress["actors"], parts, strict=True)]
-    if not (config.loop.actors and progress.get("is_ahead", False)):
+    if not progress.get("is_ahead", False):
         return states, None
     seconds, core_s = (progress["ledger"].get(name, 0.0) for name in ("ahead_s", "ahead_core_s"))
     games = unpack_games(saved.replay or {}, prefix="ahead.")
@@ -383,11 +392,3 @@ def run_figures(run: Run) -> dict[str, float]:
         "gpu_hours": run.ledger["gpu_s"] / 3600,
         "wall_hours": run.ledger["wall_s"] / 3600,
     }
-
-
-def _check_same(saved: TrainConfig, config: TrainConfig, sections: tuple[str, ...]) -> None:
-    """Raises `InvalidConfig` for the first setting of `sections` that differs: what was saved is then of no use."""
-    gone = {name: (before, now) for name, (now, before) in changed_settings(config, saved).items()}
-    for name, (before, now) in (gone | changed_settings(saved, config)).items():
-        if name.startswith(sections):
-            raise InvalidConfig(f"the checkpoint has {name} = {before}, this run {now}: it cannot go on with it")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.errors import InvalidConfig
 from trainer.checkpoint import Checkpoint
 from trainer.config import PRESETS, TrainConfig, config_to_dict, load_config
 from trainer.model_card import CURVE_COLUMNS
@@ -42,9 +43,25 @@ def train_command(config: TrainConfig, origin: Iterable[str] = ()) -> str | None
     """
     if not (PRESETS / f"{config.name}.toml").is_file():
         return None
-    changed = changed_settings(load_config(config.name), config)
-    changes = [f"--set {shlex.quote(f'{key}={_to_toml(value)}')}" for key, (_, value) in changed.items()]
-    return " ".join(["tengen train", config.name, *(f"--{part} RUN" for part in origin), *changes])
+    changed = {key: value for key, (_, value) in changed_settings(load_config(config.name), config).items()}
+    return " ".join(["tengen train", config.name, *(f"--{part} RUN" for part in origin), *_set_options(changed)])
+
+
+def check_same(saved: TrainConfig, config: TrainConfig, sections: tuple[str, ...]) -> None:
+    """Raises `InvalidConfig` where settings of `sections` differ, without which what was saved is of no use."""
+    wanted, own = (
+        {key: value for key, (_, value) in changed_settings(*pair).items() if key.startswith(sections)}
+        for pair in ((config, saved), (saved, config))
+    )
+    strange = ", ".join(key for key in own if key not in wanted)
+    needs = [*_set_options(wanted), *([f"to be without {strange}"] if strange else [])]
+    if needs:
+        raise InvalidConfig(f"to go on with this checkpoint a run needs {' '.join(needs)}")
+
+
+def _set_options(settings: Mapping[str, Any]) -> list[str]:
+    """What sets them on the command line."""
+    return [f"--set {shlex.quote(f'{key}={_to_toml(value)}')}" for key, value in settings.items()]
 
 
 def changed_settings(before: TrainConfig, after: TrainConfig) -> dict[str, tuple[Any, Any]]:

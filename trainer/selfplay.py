@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidConfig
 from engine.go.batch import GoBatch
+from engine.go.features import Variant
 from engine.model.contract import PositionEvaluator
 from engine.search.batch_search import BatchResult
 from engine.search.roots import RootBatch
@@ -20,10 +21,11 @@ from trainer.config import GO_ID, KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv, make_vector
 from trainer.envs.go import GoVectorEnv
 from trainer.game_search import GameSearch
+from trainer.named_parts import part_of
 from trainer.record import GameRecord, top_policy
 
 DECIDED_PLIES = 3
-"""Plies in a row that a value must stay decided before searches shrink."""
+"""Plies in a row that a value must say the same side wins before searches shrink."""
 
 
 def make_env(config: TrainConfig, *, num_envs: int) -> TrainerVectorEnv:
@@ -55,6 +57,18 @@ def make_roots(config: TrainConfig, observations: NDArray[np.float32], infos: di
     )
 
 
+def roots_of(boards: GoBatch, *, variant: Variant = "full") -> RootBatch:
+    """The positions of `boards` as the search takes them; `variant`: the planes that the network sees."""
+    return RootBatch(
+        observations=boards.observe(variant=variant),
+        legal_mask=boards.legal_mask(),
+        to_play=boards.to_play.copy(),
+        terminal_values=boards.terminal_values(),
+        pass_pass_values=boards.pass_pass_values(),
+        pass_action=boards.area,
+    )
+
+
 def go_games(env: TrainerVectorEnv) -> GoBatch | None:
     """The boards of an environment of Go; None for another."""
     return env.batch if isinstance(env, GoVectorEnv) else None
@@ -76,7 +90,7 @@ class SelfPlay:
         sampled = config.selfplay.sampled_plies
         self._sampled_plies = round(sampled * area) if config.is_go else int(sampled)
         self._history = _History(self._games, keep_observations=not config.is_go)
-        self._decided = np.zeros(self._games, np.int32)
+        self._decided = np.zeros(self._games, np.int32)  # plies in a row; negative: that White wins
         self._random_plies = np.zeros(self._games, np.int32)
         self._komi = np.zeros(self._games, np.float32)
         self._owed = 0  # positions asked for and not made yet; negative: made too many
@@ -99,14 +113,16 @@ class SelfPlay:
         return finished
 
     def _step(self, most: int) -> list[GameRecord]:
-        """Searches and plays one ply of every game, with `most` simulations where a game is open."""
+        """Searches and plays one ply of every game, with `most` simulations where a game is open and the move is not to
+        be a random one."""
         infos, config = self._infos, self._config.selfplay
         roots = make_roots(self._config, self._observations, infos)
-        simulations = np.where(self._decided >= DECIDED_PLIES, min(config.decided_simulations, most), most)
+        simulations = np.where(np.abs(self._decided) >= DECIDED_PLIES, min(config.decided_simulations, most), most)
         is_quick = np.zeros(self._games, bool)
         if config.quick_share:
             is_quick = self._rng.random(self._games) < config.quick_share
             simulations = np.where(is_quick, np.minimum(config.quick_simulations, simulations), simulations)
+        simulations = np.where(self._in_opening, 0, simulations)
         result = self._search.run(
             roots,
             go_games(self._env),
@@ -114,7 +130,9 @@ class SelfPlay:
             rng=self._rng,
             gumbel_scale=(~is_quick).astype(np.float32),
         )
-        self._decided = np.where(np.abs(result.root_value) > config.decided_value, self._decided + 1, 0)
+        value = result.root_value
+        winner = (np.sign(value) * (np.abs(value) > config.decided_value)).astype(np.int32)
+        self._decided = winner + np.where(self._decided * winner > 0, self._decided, 0)
         actions, searched = self._choose(result, infos["action_mask"])
         self._history.append(
             self._observations,
@@ -133,6 +151,11 @@ class SelfPlay:
         self._observations, self._infos = self._reset(over)
         return records
 
+    @property
+    def _in_opening(self) -> NDArray[np.bool_]:
+        """[G] where the next move is a random one."""
+        return self._history.length < self._random_plies
+
     def _choose(self, result: BatchResult, legal: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Actions [G], and which of them the search chose; the others are random openings."""
         ply = self._history.length
@@ -140,7 +163,7 @@ class SelfPlay:
         weights = result.policy_target.astype(np.float64) ** (1.0 / self._config.selfplay.temperature)
         sampled = _draw(weights, self._rng)
         actions = np.where(ply < self._sampled_plies, sampled, result.action)
-        opening = ply < self._random_plies
+        opening = self._in_opening
         noise = self._rng.random(legal.shape) * legal
         noise[:, -1] *= 0.0 if self._config.is_go else 1.0  # a random pass teaches nothing
         actions = np.where(opening & noise.any(1), noise.argmax(1), actions).astype(np.int32)
@@ -160,6 +183,7 @@ class SelfPlay:
                 int(g),
                 bootstrap=float(bootstrap[g]),
                 komi=float(self._komi[g]),
+                opening_plies=min(int(self._random_plies[g]), int(self._history.length[g])),
                 score=None if scores is None else float(scores[g]),
                 ownership=None if ownership is None else ownership[g].copy(),
                 last_observation=self._observations[g],
@@ -205,10 +229,10 @@ class SelfPlay:
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """The inverse of `state`."""
-        self._env.set_state(_strip(state, "env."))
+        self._env.set_state(part_of(state, "env."))
         self._observations, self._infos = self._env.observe()
-        self._history.load_state(_strip(state, "history."))
-        own = _strip(state, "selfplay.")
+        self._history.load_state(part_of(state, "history."))
+        own = part_of(state, "selfplay.")
         self._decided, self._random_plies, self._komi = own["decided"], own["random_plies"], own["komi"]
         self._owed = int(own["owed"][0]) if "owed" in own else 0  # older checkpoints have none
 
@@ -262,6 +286,7 @@ class _History:
         *,
         bootstrap: float,
         komi: float,
+        opening_plies: int,
         score: float | None,
         ownership: NDArray[np.int8] | None,
         last_observation: NDArray[np.float32],
@@ -276,6 +301,7 @@ class _History:
             **kept,
             bootstrap=bootstrap,
             komi=komi,
+            opening_plies=opening_plies,
             score=float(kept["rewards"].sum()) if score is None else score,
             ownership=ownership,
             observations=observations,
@@ -320,8 +346,3 @@ def _draw(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     """One index per row, with probability proportional to its weight."""
     cumulative = weights.cumsum(1)
     return (rng.random((len(weights), 1)) * cumulative[:, -1:] < cumulative).argmax(1)
-
-
-def _strip(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """The entries under `prefix`, without it."""
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

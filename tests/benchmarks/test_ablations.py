@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.ablations import BASE, LOOKS, NO_SKIP, VARIANTS, main
+from benchmarks.ablations import BASE, LOOKS, NO_SKIP, VARIANTS, main, unchanged
 from trainer.config import load_config
 
 MINIATURE = {
@@ -25,8 +26,18 @@ MINIATURE = {
 }
 
 
-def test_every_variant_is_a_configuration_of_the_presets() -> None:
-    assert all(load_config("go5", list(settings)) for settings in VARIANTS.values())
+def test_every_variant_is_another_configuration_than_the_preset() -> None:
+    assert unchanged("go5", [], list(VARIANTS)) == []
+    configs = [load_config("go5", list(settings)) for name, settings in VARIANTS.items() if name != NO_SKIP]
+    assert all(config != other for config, other in itertools.combinations(configs, 2))
+
+
+def test_a_variant_that_is_the_preset_itself_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit):
+        main(["go9", "--only", "self-play in 8 bits", "16 channels", "--out", str(out)])
+    assert "'self-play in 8 bits'] would not differ from go9 as it is: leave out" in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.slow

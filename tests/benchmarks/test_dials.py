@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.dials import Game, Opening, Side, Tally, draw_opening, main, parse_settings, play_game
+from benchmarks.dials import Game, Opening, Side, Tally, draw_opening, main, parse_settings, play_game, trained_komi
 from engine.errors import InvalidConfig
 from engine.go.rules import BLACK, WHITE
 from engine.search.config import SearchConfig
 from engine.search.limits import Limits
 from engine.settings import PlayerSettings
-from tests.support.tiny_models import write_tiny_model
+from tests.support.tiny_models import tiny_manifest, write_tiny_model
 
 SIZE = 3
 
@@ -64,6 +65,18 @@ def test_a_lost_match_is_seen() -> None:
     assert tally.is_lost
 
 
+def test_komi_is_what_the_model_learned_on_that_board() -> None:
+    def komi(size: int, **training: object) -> tuple[float, float]:
+        return trained_komi(dataclasses.replace(tiny_manifest("tiny", (b"", b"")), training=training), size)
+
+    env = {"size": 9, "komi_low": 5.5, "komi_high": 8.5, "smaller": [{"size": 5, "komi_low": 14.5, "komi_high": 25.5}]}
+    assert komi(9, config={"env": env}) == (5.5, 8.5)
+    assert komi(5, config={"env": env}) == (14.5, 25.5)
+    for size, training in ((7, {"config": {"env": env}}), (9, {})):
+        with pytest.raises(InvalidConfig, match=rf"{size}x{size}: give --komi LOW HIGH"):
+            komi(size, **training)
+
+
 def test_openings_are_legal_and_their_komi_is_in_the_range(tmp_path: Path) -> None:
     side, rng = make_side(tmp_path), np.random.default_rng(3)
     openings = [draw_opening(side, size=SIZE, komi=(0.5, 2.5), rng=rng) for _ in range(6)]
@@ -84,16 +97,24 @@ def test_a_game_ends_early_where_both_sides_are_sure(tmp_path: Path) -> None:
 
 def test_a_match_of_visits_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_tiny_model(tmp_path, "tiny", trained=(SIZE,))
-    model = ["--model", str(tmp_path / "tiny"), "--komi", "0.5", "0.5", "--json", str(tmp_path / "figures.json")]
+    model = [
+        "--model",
+        str(tmp_path / "tiny"),
+        "--komi",
+        "0.5",
+        "0.5",
+        "--json",
+        str(tmp_path / "new" / "figures.json"),
+    ]
     for _ in range(2):
         assert main([*model, "--a", "algorithm=gumbel", "--games", "4", "--visits", "4"]) == 0
-    first, second = map(json.loads, (tmp_path / "figures.json").read_text().splitlines())
+    first, second = map(json.loads, (tmp_path / "new" / "figures.json").read_text().splitlines())
     assert first["games"] == first["wins"] + first["draws"] + first["losses"] == 4
     assert first["visits_mean"][0] > 1
     assert {**first, "seconds_mean": []} == {**second, "seconds_mean": []}
     assert "share" in capsys.readouterr().out
     assert main([*model, "--a", "visits=1", "--games", "2", "--visits", "8"]) == 0
-    uneven = json.loads((tmp_path / "figures.json").read_text().splitlines()[-1])
+    uneven = json.loads((tmp_path / "new" / "figures.json").read_text().splitlines()[-1])
     assert uneven["visits_mean"][0] <= 1 < uneven["visits_mean"][1]
     assert main([*model, "--a", "nonsense=1"]) == 1
     assert "nonsense" in capsys.readouterr().err

@@ -10,15 +10,17 @@ import pytest
 
 from benchmarks.ladder import main, untrained
 from engine.model.folder import read_folder
+from engine.model.manifest import ModelManifest
 from tests.support.tiny_models import write_tiny_model
 
 SIZE = 3
+COMMON = ["--size", str(SIZE), "--games", "2", "--time", "0.01", "--komi", "0.5", "2.5"]
 
 
-def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     model = str(write_tiny_model(tmp_path, "tiny", trained=(SIZE,)))
-    figures = tmp_path / "ladder.jsonl"
-    arguments = [model, "--size", str(SIZE), "--games", "2", "--time", "0.01", "--json", str(figures), "--only"]
+    figures = tmp_path / "new" / "ladder.jsonl"
+    arguments = [model, *COMMON, "--json", str(figures), "--only"]
     assert main([*arguments, "without a search"]) == 0
     assert main([*arguments, "16 visits", "without a search", "before"]) == 0
     lines = [json.loads(line) for line in figures.read_text().splitlines()]
@@ -29,15 +31,30 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = capsys.readouterr().out.splitlines()[-3:]
     assert table[0].startswith("|---")
     assert [row.split("|")[1].strip() for row in table[1:]] == [line["rung"] for line in lines]
-    assert main([*arguments, "16 visits", "--time", "0.02"]) == 0  # other settings are another ladder
-    assert len(figures.read_text().splitlines()) == 3
+    assert all(line["model"].startswith("tiny@") for line in lines)
+    for count, other in enumerate((["--time", "0.02"], ["--decided", "0.5"], ["--komi", "0.5", "0.5"]), 3):
+        assert main([*arguments, "16 visits", *other]) == 0  # other settings are another ladder
+        assert len(figures.read_text().splitlines()) == count
+    monkeypatch.setattr(ModelManifest, "digest", "of other weights")
+    assert main([*arguments, "16 visits"]) == 0
+    assert len(figures.read_text().splitlines()) == 6
+
+
+def test_komi_reaches_other_programs_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = str(write_tiny_model(tmp_path, "tiny", trained=(SIZE,)))
+    results = {"win_rate": 1.0, "interval_95": [0, 1], "games": 2, "wins": 2, "draws": 0, "losses": 0}
+    monkeypatch.setattr("benchmarks.ladder.Match", match := Mock())
+    match.return_value.run.return_value = results
+    arguments = [model, *COMMON, "--json", str(tmp_path / "ladder.jsonl")]
+    assert main([*arguments, "--only", "random"]) == 0
+    assert match.call_args.args[0].komi == 1.5
 
 
 def test_what_was_interrupted_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = str(write_tiny_model(tmp_path, "tiny", trained=(SIZE,)))
     monkeypatch.setattr("benchmarks.dials.play_game", Mock(side_effect=KeyboardInterrupt))
     figures = tmp_path / "ladder.jsonl"
-    arguments = [model, "--size", str(SIZE), "--games", "2", "--time", "0.01", "--json", str(figures)]
+    arguments = [model, *COMMON, "--json", str(figures)]
     assert main([*arguments, "--only", "16 visits"]) == 130
     assert not figures.exists()
 

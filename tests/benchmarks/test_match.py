@@ -154,9 +154,9 @@ def test_the_figures() -> None:
 
 def test_a_match_of_real_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     engine = ["--engine", SCRIPTED, "--opponent", "random", "--size", "5", "--time", "60", "--games", "2"]
-    assert main([*engine, "--max-moves", "20", "--sgf", str(tmp_path), "--json", str(tmp_path / "figures.json")]) == 0
+    assert main([*engine, "--max-moves", "20", "--sgf", str(tmp_path), "--json", str(tmp_path / "new" / "f.json")]) == 0
     assert "distinct_games: 2" in capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures.json", "game-0001.sgf", "game-0002.sgf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["game-0001.sgf", "game-0002.sgf", "new"]
     assert b"PB[tengen]PW[random]" in (tmp_path / "game-0001.sgf").read_bytes()
     assert b"PB[random]PW[tengen]" in (tmp_path / "game-0002.sgf").read_bytes()
 

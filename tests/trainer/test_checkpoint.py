@@ -52,12 +52,21 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_games_survive_packing() -> None:
-    games = random_games(5, size=3, seed=4)
+    games = [dataclasses.replace(game, opening_plies=i) for i, game in enumerate(random_games(5, size=3, seed=4))]
     for game, again in zip(games, unpack_games(pack_games(games, prefix="x."), prefix="x."), strict=True):
         for name in game.__dataclass_fields__:
             assert np.array_equal(getattr(game, name), getattr(again, name)), name
             if isinstance(getattr(game, name), np.ndarray):
                 assert getattr(game, name).dtype == getattr(again, name).dtype
+
+
+def test_games_of_before_their_openings_were_kept_have_the_plies_without_a_policy() -> None:
+    games = random_games(3, size=3, seed=4)
+    games[1].policy_probabilities[:2] = 0
+    games[2].policy_probabilities[:] = 0
+    packed = pack_games(games, prefix="x.")
+    del packed["x.opening_plies"]
+    assert [game.opening_plies for game in unpack_games(packed, prefix="x.")] == [0, 2, len(games[2])]
 
 
 def test_resuming_needs_only_the_weights(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.model.contract import RecurrentOutput, RootOutput
 from engine.search.batch_search import BatchResult
 from tests.trainer.test_grounded import Recorder, played_games
 from trainer.config import TrainConfig, load_config
@@ -32,9 +34,17 @@ class Busy(Recorder):
         super().__init__()
         self.threads: set[int] = set()
 
+    def initial(self, *arguments: Any) -> RootOutput:
+        self.threads.add(threading.get_ident())
+        return super().initial(*arguments)
+
     def look(self, observations: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         self.threads.add(threading.get_ident())
         return super().look(observations)
+
+    def recurrent(self, *arguments: Any) -> RecurrentOutput:
+        self.threads.add(threading.get_ident())
+        return super().recurrent(*arguments)
 
 
 def searched(config: TrainConfig, evaluator: Recorder, **options: object) -> BatchResult:
@@ -80,4 +90,4 @@ def test_one_thread_searches_where_parts_would_share_states_or_noise(setting: st
     config = load_config("go5", [*SETTINGS, "selfplay.search_threads=4", setting])
     evaluator = Busy()
     searched(config, evaluator)
-    assert evaluator.threads <= {threading.get_ident()}
+    assert evaluator.threads == {threading.get_ident()}

@@ -92,6 +92,7 @@ def test_a_new_block_learns(small: GoNetwork) -> None:
         (SMALL, dataclasses.replace(SMALL, channels=8), "channels"),
         (SMALL, dataclasses.replace(SMALL, dynamics_blocks=0), "dynamics_blocks"),
         (SMALL, dataclasses.replace(SMALL, observation_size=30), "observation_size"),
+        (SMALL, dataclasses.replace(SMALL, channels=8, observation_size=30), r"observation_size = .*channels"),
         (NetworkConfig(kind="vector", channels=16), NetworkConfig(kind="vector", channels=32), "channels"),
     ],
 )

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import EvaluationError, InvalidConfig, ModelNotFound, TengenError
+from engine.errors import EvaluationError, InvalidConfig, ModelInvalid, ModelNotFound, TengenError
 from tests.support.go_games import random_games
 from trainer import checkpoint, loop
 from trainer.checkpoint import (
@@ -31,6 +32,7 @@ from trainer.export import ExportSettings, export_model
 from trainer.loop import Origin, train
 from trainer.onnx_graph import ModelBytes
 from trainer.progress import Reporter
+from trainer.reanalyze import Reanalyzer
 from trainer.run import Run, run_figures
 from trainer.run_facts import training_facts
 
@@ -187,15 +189,30 @@ def test_another_number_of_actors_or_games_goes_on_with_new_games(tmp_path: Path
     assert run.replay.total_games >= before.progress["games"]
 
 
-def test_an_actor_that_dies_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    def kill() -> bool:
-        for process in multiprocessing.active_children():
-            process.kill()
-        return False
+def test_what_was_learned_is_saved_when_an_actor_dies(tmp_path: Path) -> None:
+    """After a round, or only when it is asked for its games at the end."""
+    config = miniature("tictactoe", "loop.actors=1", "replay.warmup_positions=0")
+    for rounds in (1, 2):
+        count = iter(range(1, 9))
 
-    with Reporter(tmp_path, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
-        train(miniature("tictactoe", "loop.actors=1"), tmp_path, reporter=reporter, should_stop=kill)
-    assert not multiprocessing.active_children()
+        def kill(last: bool = rounds == 1, count: Iterator[int] = count) -> bool:
+            if next(count) == 2:
+                [process] = multiprocessing.active_children()
+                process.kill()
+                return last
+            return False
+
+        out = tmp_path / str(rounds)
+        with Reporter(out, title="test") as reporter, pytest.raises(TengenError, match="actor-0 ended with exit code"):
+            train(config, out, reporter=reporter, should_stop=kill)
+        [path] = list_checkpoints(out / CHECKPOINTS)
+        saved = load_checkpoint(path)
+        assert not multiprocessing.active_children()
+        assert saved.progress["iteration"] >= 2  # a round may have come through before
+        assert saved.progress["step"] > 0
+        assert saved.replay is not None
+        assert not saved.lost
+        assert run_in(out, config, 1, resume=True).iteration == saved.progress["iteration"] + 1
 
 
 def test_actors_get_eight_bits_once_there_are_games(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,6 +365,31 @@ def test_the_ledger_keeps_play_learning_and_ratings_apart() -> None:
     assert run_figures(run)["gpu_hours"] == run.ledger["gpu_s"] / 3600
 
 
+@pytest.mark.parametrize("actors", [0, 1])
+def test_processor_time_is_that_of_the_whole_run(tmp_path: Path, actors: int) -> None:
+    """Opening, probe and checkpoints among it, of both parts of a run that was resumed."""
+
+    def probe(config: TrainConfig) -> TrainConfig:
+        begin = time.process_time()
+        while time.process_time() < begin + 0.5:
+            pass
+        return config
+
+    config = miniature("tictactoe", f"loop.actors={actors}", "loop.checkpoint_minutes=0")
+    spent = actors * 0.5  # at least, to start it
+    for resume in (False, True):
+        begin = time.process_time()
+        with Reporter(tmp_path, title="test") as reporter:
+            train(
+                config, tmp_path, reporter=reporter, resume=resume, probe=None if resume else probe,
+                should_stop=stop_after(2),
+            )  # fmt: skip
+        spent += time.process_time() - begin
+    counted = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0]).progress["ledger"]["core_s"]
+    assert counted > 0.9 * spent
+    assert actors or counted < spent
+
+
 def test_a_round_played_ahead_keeps_its_cost_when_it_is_saved(tmp_path: Path) -> None:
     config = miniature("tictactoe", "loop.actors=1")
     before = run_in(tmp_path, config, 1)
@@ -377,6 +419,14 @@ def test_three_damaged_checkpoints_do_not_swallow_new_ones(tmp_path: Path) -> No
     assert load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0]).progress["iteration"] == 2
 
 
+def test_a_run_of_which_nothing_can_be_read_says_where_to_go(tmp_path: Path, go_run: Path) -> None:
+    shutil.copytree(go_run, tmp_path / "run")
+    for path in list_checkpoints(tmp_path / "run" / CHECKPOINTS):
+        (path / "state.json").write_text("nonsense")
+    with pytest.raises(ModelInvalid, match=r"can be read; begin with another --out, .* --resume FOLDER"):
+        run_in(tmp_path / "run", miniature("go5"), 1, resume=True)
+
+
 def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     run_in(tmp_path, miniature("go5"), 1)
     before = sorted(tmp_path.rglob("*"))
@@ -388,16 +438,16 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("network.channels=16", r"network\.channels = 8, this run 16"),
-        ("env.size=4", r"env\.size = 3, this run 4"),
+        (["network.channels=16"], r"needs --set network\.channels=8$"),
+        (["env.size=4", "network.head_channels=16"], r"needs --set env\.size=3 --set network\.head_channels=8$"),
     ],
 )
 def test_a_run_goes_on_only_with_what_its_games_and_weights_fit(
-    tmp_path: Path, go_run: Path, change: str, message: str
+    tmp_path: Path, go_run: Path, change: list[str], message: str
 ) -> None:
     shutil.copytree(go_run, tmp_path / "run")
     with pytest.raises(InvalidConfig, match=message):
-        run_in(tmp_path / "run", miniature("go5", change), 1, resume=True)
+        run_in(tmp_path / "run", miniature("go5", *change), 1, resume=True)
 
 
 def test_other_replay_settings_apply_to_new_positions_only(tmp_path: Path) -> None:
@@ -449,7 +499,7 @@ def test_a_last_checkpoint_that_cannot_be_written_ends_in_one_line(
     def full_disk(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "_sync", full_disk)
+    monkeypatch.setattr(checkpoint, "sync", full_disk)
     with pytest.raises(TengenError, match=f"no space left on device; the newest checkpoint is {kept.name}$"):
         run_in(tmp_path, config, 1, resume=True)
     assert load_checkpoint(kept).progress["iteration"] == 1
@@ -458,7 +508,9 @@ def test_a_last_checkpoint_that_cannot_be_written_ends_in_one_line(
 def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(tmp_path: Path) -> None:
     run_in(tmp_path, miniature("tictactoe"), 2)
     [kept] = list_checkpoints(tmp_path / CHECKPOINTS)
-    with pytest.raises(EvaluationError, match="not finite at step"):
+    with pytest.raises(
+        EvaluationError, match=r"not finite at step .*lower learner\.learning_rate or learner\.clip_norm"
+    ):
         run_in(tmp_path, miniature("tictactoe", "learner.learning_rate=1e9", "learner.warmup_steps=0"), 9, resume=True)
     assert list_checkpoints(tmp_path / CHECKPOINTS) == [kept]
     assert all(torch.isfinite(tensor).all() for tensor in load_checkpoint(kept).learner.values())
@@ -646,7 +698,7 @@ def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run
         with pytest.raises(InvalidConfig, match=r"network\.channels = 8, this run 4: it may only grow"):
             train(narrow, tmp_path / "e", reporter=reporter, origin=Origin(weights=go_run))
         other = miniature("go5", "env.size=4")
-        with pytest.raises(InvalidConfig, match=r"env\.size = 3, this run 4"):
+        with pytest.raises(InvalidConfig, match=r"needs --set env\.size=3$"):
             train(other, tmp_path / "c", reporter=reporter, origin=Origin(games=go_run))
         larger = train(
             other, tmp_path / "d", reporter=reporter, origin=Origin(weights=go_run), should_stop=stop_after(1)
@@ -654,6 +706,16 @@ def test_games_teach_another_network_and_weights_may_grow(tmp_path: Path, go_run
     assert larger.learner.step_count == 0
     saved = load_checkpoint(list_checkpoints(go_run / CHECKPOINTS)[0])
     assert all(torch.equal(v, saved.averaged_weights[k]) for k, v in larger.learner.network.state_dict().items())
+
+
+def test_old_positions_are_searched_again_only_where_there_are_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(Reanalyzer, "refresh", lambda self, replay, weights, *, positions, rng: asked.append(positions))
+    run = Run(miniature("go5", "replay.reanalyze_share=0.5", "replay.windows_per_position=1"))
+    run.iterate()
+    run.windows_owed = 128.0 * 3
+    run.iterate()
+    assert asked == [64]
 
 
 def test_simulations_grow_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

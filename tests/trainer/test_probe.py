@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from engine.errors import InvalidConfig
 from tests.trainer.test_loop import miniature
 from trainer import probe as probing
+from trainer.actor import Publisher
 from trainer.config import TrainConfig
+from trainer.network import make_network
 from trainer.probe import probe
+from trainer.selfplay import SelfPlay
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -41,7 +46,7 @@ def test_the_preset_s_number_stays_where_more_is_not_better(monkeypatch: pytest.
 
 def test_a_full_device_ends_the_doubling(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_rates(monkeypatch, {8: 100.0, 16: 190.0}).selfplay.num_games == 16
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(InvalidConfig, match=r"8 games in step do not fit .* lower selfplay\.num_games"):
         with_rates(monkeypatch, {})
 
 
@@ -54,6 +59,21 @@ def test_boards_count_by_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     rate, share = probing._time_selfplay(config, {}, device="cpu")
     assert rate == pytest.approx(100 / 0.8)
     assert share == pytest.approx((0.375 + 0.05) / 0.8)
+
+
+def test_moves_that_need_no_search_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Games begin with them, and only their first plies are played."""
+    shares: list[float] = []
+
+    def play(config: TrainConfig, *arguments: Any) -> SelfPlay:
+        shares.append(config.selfplay.random_opening_share)
+        return SelfPlay(config, *arguments)
+
+    monkeypatch.setattr(probing, "SelfPlay", play)
+    config = miniature("tictactoe")
+    network = make_network(config.network)
+    probing.time_board(config, Publisher(network, device="cpu").publish(network), device="cpu")
+    assert shares == [0.0]
 
 
 def test_calls_at_once_are_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:

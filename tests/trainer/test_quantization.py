@@ -13,6 +13,7 @@ import torch
 from engine.errors import InvalidConfig
 from engine.model.graph_check import check_graph
 from engine.model.onnx_evaluator import OnnxEvaluator
+from tests.support.go_games import random_games
 from trainer import quantization
 from trainer.checkpoint import Checkpoint, pack_games
 from trainer.config import TrainConfig, load_config
@@ -166,11 +167,17 @@ def test_a_checkpoint_with_games(network: GoNetwork, files: ModelBytes, games: l
     assert 0.0 < loss["policy_kl"] < 0.02
 
 
+@pytest.mark.parametrize("has_smaller", [False, True])
 def test_a_checkpoint_without_games_plays_some(
-    network: GoNetwork, files: ModelBytes, monkeypatch: pytest.MonkeyPatch
+    network: GoNetwork, files: ModelBytes, monkeypatch: pytest.MonkeyPatch, has_smaller: bool
 ) -> None:
+    """Also one of a run whose stages have not come to its largest board yet."""
     monkeypatch.setattr(quantization, "PLAYED_GAMES", 6)
-    _, loss = quantize_checkpoint(checkpoint_of(network), files)
+    replay = None
+    if has_smaller:
+        few = random_games(2, size=3, seed=0)
+        replay = pack_games(few, prefix="games.") | pack_games(few, prefix="holdout.")
+    _, loss = quantize_checkpoint(checkpoint_of(network, replay=replay), files)
     assert loss["games"] == "self-play"
     assert loss["positions"] > 0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -53,3 +54,34 @@ def test_positions_are_drawn_by_surprise() -> None:
     weights[2] += 0.3 * min(length, 10.0)
     share = weights / weights.sum()
     assert [counts[i] / 20_000 for i in range(length)] == pytest.approx(share, abs=0.015)
+
+
+def test_surprise_moves_weight_within_a_game_and_never_between_games() -> None:
+    """Or games of one age or board would push out those of another."""
+    games = random_games(2, size=3, seed=1)
+    games[0].surprise[:], games[1].surprise[:] = 0.01, 1.0
+    games[0].surprise[0] = 0.05
+    buffer = ReplayBuffer(ReplayConfig(surprise_weight=0.5, holdout_every=0))
+    buffer.add(games)
+    drawn = buffer.sample(20_000, np.random.default_rng(0))
+    counts = [sum(game is other for game, _ in drawn) / 20_000 for other in games]
+    assert counts == pytest.approx([len(game) / buffer.positions for game in games], abs=0.015)
+
+
+def test_a_ply_that_teaches_nothing_is_not_drawn() -> None:
+    """Of a random opening, that is, unless it was searched since; a quick move teaches its value."""
+    game = dataclasses.replace(random_games(1, size=3, seed=1)[0], opening_plies=3)
+    game.surprise[:] = 1.0
+    game.surprise[[0, 2, 4]] = 0.0
+    buffer = ReplayBuffer(ReplayConfig(holdout_every=0))
+    buffer.add([game])
+    drawn = {ply for _, ply in buffer.sample(2_000, np.random.default_rng(0))}
+    assert drawn == {1, *range(3, len(game))}
+
+
+def test_games_without_surprise_count_as_others_do() -> None:
+    games = random_games(2, size=3, seed=1)
+    games[0].surprise[:] = 0.0
+    buffer = ReplayBuffer(ReplayConfig(surprise_weight=1.0, holdout_every=0))
+    buffer.add(games)
+    assert any(game is games[0] for game, _ in buffer.sample(100, np.random.default_rng(0)))

@@ -61,10 +61,12 @@ def test_go_records_replay_to_their_own_result(go_games: list[GameRecord]) -> No
     assert len(go_games) > 20
     for game in go_games:
         batch = GoBatch(num_games=1, size=3, komi=game.komi)
-        for action, colour in zip(game.actions, game.to_play, strict=True):
+        for ply, (action, colour) in enumerate(zip(game.actions, game.to_play, strict=True)):
             assert not batch.finished[0]
             assert batch.to_play[0] == colour
             assert batch.legal_mask()[0, action]
+            considered = game.policy_actions[ply][game.policy_probabilities[ply] > 0]
+            assert batch.legal_mask()[0, considered].all()
             batch.play(np.array([action], np.int32))
         assert batch.finished[0]
         assert batch.area_scores()[0] == game.score
@@ -89,29 +91,30 @@ def test_go_records_hold_what_the_search_said(go_games: list[GameRecord]) -> Non
     komi = {game.komi for game in go_games}
     assert len(komi) > 4
     assert all(-2 <= k <= 3 and (2 * k).is_integer() for k in komi)
-    opened = [game for game in go_games if not game.policy_probabilities[0].any()]
+    opened = [game for game in go_games if game.opening_plies]
     assert 0.1 < len(opened) / len(go_games) < 0.45  # a quarter begins with random plies
     for game in go_games:
         searched = game.policy_probabilities.astype(np.float32).sum(1)
         assert ((searched == 0) | (np.abs(searched - 1) < 5e-3)).all()
         assert (np.abs(game.root_values) <= 1.0001).all()
         assert (game.surprise >= 0).all()
-        for ply in np.flatnonzero(searched):
-            policy = dict(zip(game.policy_actions[ply], game.policy_probabilities[ply], strict=True))
-            assert policy  # the moves that were considered
+        assert (searched > 0).tolist() == [ply >= game.opening_plies for ply in range(len(game))]
 
 
 class CountingEvaluator:
-    """Passes everything on, counts imagined positions, and calls every position as good as `value`."""
+    """Passes everything on, counts imagined positions, and calls every position as good as `value`, times `swing` for
+    every ply."""
 
-    def __init__(self, evaluator: Evaluator, *, value: float) -> None:
+    def __init__(self, evaluator: Evaluator, *, value: float, swing: float = 1.0) -> None:
         self._evaluator = evaluator
         self._value = value
+        self._swing = swing
         self.num_slots = evaluator.num_slots
         self.imagined = 0
 
     def initial(self, observations: np.ndarray, slots: np.ndarray) -> RootOutput:
         output = self._evaluator.initial(observations, slots)
+        self._value *= self._swing
         return dataclasses.replace(output, value=np.full_like(output.value, self._value))
 
     def recurrent(self, parents: np.ndarray, actions: np.ndarray, to_play: np.ndarray, slots: np.ndarray) -> Any:
@@ -120,15 +123,30 @@ class CountingEvaluator:
         return dataclasses.replace(output, value=np.full_like(output.value, self._value))
 
 
-@pytest.mark.parametrize(("value", "later"), [(0.99, 1), (-0.99, 1), (0.9, 4)])
-def test_decided_games_are_searched_less_after_three_plies(value: float, later: int) -> None:
-    config = load_config("tictactoe", [*SMALL, "selfplay.decided_value=0.95", "selfplay.decided_simulations=1"])
-    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=value))
+@pytest.mark.parametrize(("value", "swing", "later"), [(0.99, 1, 1), (-0.99, 1, 1), (0.9, 1, 4), (0.99, -1, 4)])
+def test_decided_games_are_searched_less_after_three_plies(value: float, swing: float, later: int) -> None:
+    """Three in which the same side wins."""
+    settings = ["selfplay.decided_value=0.95", "selfplay.decided_simulations=1", "selfplay.random_opening_share=0"]
+    config = load_config("tictactoe", [*SMALL, *settings])
+    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=value, swing=swing))
     for _ in range(12):  # every game ends and begins again meanwhile
         plies = play._env.batch.ply.copy()  # type: ignore[attr-defined]
         before = play._evaluator.imagined  # type: ignore[attr-defined]
         play.play(16)
         assert play._evaluator.imagined - before == np.where(plies < 3, 4, later).sum()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("algorithm", ["gumbel", "puct"])
+def test_random_moves_are_not_searched(algorithm: str) -> None:
+    settings = ["selfplay.random_opening_share=0.5", "selfplay.random_opening_plies=3"]
+    config = load_config("tictactoe", [*SMALL, *settings, f"search.algorithm={algorithm}"])
+    play = self_play(config, lambda evaluator: CountingEvaluator(evaluator, value=0.0))
+    searched = np.minimum(play._random_plies, 4)
+    for ply in range(4):  # no game is over before
+        before = play._evaluator.imagined  # type: ignore[attr-defined]
+        play.play(16)
+        assert play._evaluator.imagined - before == 4 * (searched <= ply).sum()  # type: ignore[attr-defined]
+    assert set(searched.tolist()) == {0, 1, 2, 3}
 
 
 def test_quick_moves_are_searched_less_and_their_policy_is_not_learned() -> None:
@@ -220,6 +238,7 @@ def test_openings_are_random_legal_moves_and_no_passes() -> None:
     random_plies = [int(np.argmax(game.policy_probabilities.any(1))) for game in games]
     assert set(random_plies) == {1, 2, 3}
     for game, plies in zip(games, random_plies, strict=True):
+        assert game.opening_plies == plies
         assert game.policy_probabilities[plies:].any(1).all()
         assert (game.actions[:plies] < 9).all()
         assert (game.surprise[:plies] == 0).all()

@@ -127,8 +127,9 @@ def test_a_stage_ends_when_its_gate_is_passed_and_not_before(
     lines = [json.loads(line) for line in (tmp_path / "training.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in lines] == [1, 1, 1, 2, 2, 2, 2, 2]
     assert [line.get("win_rate") for line in lines] == [None, 0.9, None, 0.95, None, 0.5, None, 0.5]
-    # Of the first stage the gain counts once, against its first network; then every rating adds its own.
-    assert [line["elo"] for line in lines if "elo" in line] == [100.0, 100.0, 200.0, 300.0]
+    # Of the first stage the gain counts once, against its first network; then every rating adds its own, from zero on
+    # the other board.
+    assert [line["elo"] for line in lines if "elo" in line] == [100.0, 100.0, 100.0, 200.0]
     assert rated.sizes == [3, 3, 4, 4]
     assert rated.opponents[0] == rated.opponents[1] != rated.opponents[2] != rated.opponents[3]
     assert "stage 1 of 2 is over, 95.0% won" in capsys.readouterr().err

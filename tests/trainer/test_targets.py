@@ -62,11 +62,18 @@ def test_every_state_has_the_policy_of_its_own_ply() -> None:
 
 def test_random_opening_moves_teach_neither_policy_nor_outcome() -> None:
     """What follows a random move says nothing of the position before it."""
-    game = random_games(1, size=3, seed=0)[0]
+    game = dataclasses.replace(random_games(1, size=3, seed=0)[0], opening_plies=2)
     game.policy_probabilities[:2] = 0
     targets = window_targets([(game, 0)], steps=3, num_actions=10, value_target="outcome", td_steps=0, discount=1.0)
     assert targets.policy_weight[0] == pytest.approx([0, 0, 1, 1], abs=1e-3)
     assert targets.value_weight.tolist() == [[0, 0, 1, 1]]
+
+
+def test_a_random_opening_that_was_searched_since_teaches_its_policy_and_still_no_outcome() -> None:
+    game = dataclasses.replace(random_games(1, size=3, seed=0)[0], opening_plies=2)
+    targets = window_targets([(game, 1)], steps=2, num_actions=10, value_target="outcome", td_steps=0, discount=1.0)
+    assert targets.policy_weight[0] == pytest.approx([1, 1, 1], abs=1e-3)
+    assert targets.value_weight.tolist() == [[0, 1, 1]]
 
 
 def test_a_quick_search_teaches_its_outcome_but_not_its_policy() -> None:
@@ -75,7 +82,7 @@ def test_a_quick_search_teaches_its_outcome_but_not_its_policy() -> None:
     game.policy_probabilities[[0, 2]] = 0
     targets = window_targets([(game, 0)], steps=3, num_actions=10, value_target="outcome", td_steps=0, discount=1.0)
     assert targets.policy_weight[0] == pytest.approx([0, 1, 0, 1], abs=1e-3)
-    assert targets.value_weight.tolist() == [[0, 1, 1, 1]]
+    assert targets.value_weight.tolist() == [[1, 1, 1, 1]]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import numpy as np
 from engine.model.contract import PositionEvaluator
 from trainer.config import TrainConfig
 from trainer.diagnosis.candidate import with_size
-from trainer.diagnosis.positions import Position, replay_to, roots_of
+from trainer.diagnosis.positions import Position, replay_to
 from trainer.game_search import GameSearch
 from trainer.rating import elo_gain, play_pairs
+from trainer.selfplay import roots_of
 
 MakeEvaluator = Callable[[int], PositionEvaluator]
 """An evaluator of the model with so many slots."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from engine.go.batch import GoBatch
 from engine.go.kernels import NO_MOVE
 from engine.model.contract import PositionEvaluator
-from engine.search.roots import RootBatch
 from trainer.config import TrainConfig
 from trainer.evaluate import Agent, middle_komi
 from trainer.evaluate import play_games as play_matches
@@ -82,18 +81,6 @@ def _bare_record(actions: NDArray[Any], *, komi: float, score: float, ownership:
 def at_komi(games: list[GameRecord], komi: float) -> list[GameRecord]:
     """The same moves and boards, scored as if they had been played at another komi."""
     return [dataclasses.replace(game, komi=komi, score=game.score + game.komi - komi) for game in games]
-
-
-def roots_of(boards: GoBatch) -> RootBatch:
-    """The positions of `boards` as the search takes them."""
-    return RootBatch(
-        observations=boards.observe(),
-        legal_mask=boards.legal_mask(),
-        to_play=boards.to_play.copy(),
-        terminal_values=boards.terminal_values(),
-        pass_pass_values=boards.pass_pass_values(),
-        pass_action=boards.area,
-    )
 
 
 def play_games(
