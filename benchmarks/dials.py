@@ -44,7 +44,7 @@ from engine.model.manifest import ModelManifest
 from engine.model_source import CatalogModels
 from engine.search.limits import Limits
 from engine.search.result import SearchResult
-from engine.searchers import Searcher
+from engine.searchers import Searcher, imagines
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 
@@ -99,7 +99,7 @@ class Side:
         """What the engine finds for the player to move."""
         turn = Turn.of(position.copy(), position.to_play)
         handle = self._searcher.start(turn, limits, seed=0, settings=self.settings, goes_on=goes_on)
-        return Analysis(handle, turn, model=self.identity, seed=0).wait()
+        return Analysis(handle, turn, model=self.identity, seed=0, imagines=imagines(self.settings)).wait()
 
     def move(self, position: Position, limits: Limits) -> tuple[int, float]:
         """The engine's move, and its value in [-1, 1], Black's view; `limits` are those of a side without its own."""

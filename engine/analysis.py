@@ -28,12 +28,14 @@ class Analysis:
     In every result `best_action` is what the player would play: the search's choice after the rules of `engine.turn`.
     """
 
-    def __init__(self, handle: RunningSearch, turn: Turn, *, model: str, seed: int) -> None:
-        """`model`: name@digest of the network. `seed`: of the search's random choices."""
+    def __init__(self, handle: RunningSearch, turn: Turn, *, model: str, seed: int, imagines: bool) -> None:
+        """`model`: name@digest of the network. `seed`: of the search's random choices. `imagines`: whether variations
+        may be illegal on the board, because the search only imagines what lies ahead."""
         self._handle = handle
         self.turn = turn
         self.model = model
         self.seed = seed
+        self.imagines = imagines
 
     @property
     def color(self) -> int:

@@ -189,9 +189,9 @@ class Player:
 
         `limits`: instead of the clock's and the settings'. `cleanup`: does not pass while the network sees dead enemy
         stones (kgs-genmove_cleanup). `allow` (None: all), `avoid`: actions to choose from, and not to choose.
-        `on_search` gets the running search, for reports from another thread. The clock runs from here, or from before,
-        if it was started for `color`. Raises `ModelError`, `EvaluationError`, and `InvalidInput` where no action is
-        left, and then nothing is played.
+        `on_search` gets the running search, and may report on it until it has ended. The clock runs from here, or from
+        before, if it was started for `color`. Raises `ModelError`, `EvaluationError`, and `InvalidInput` where no
+        action is left, and then nothing is played.
         """
         with self._lock:
             self._is_generating, self._is_aborted = True, False
@@ -245,13 +245,13 @@ class Player:
         allow: Collection[int] | None = None,
         avoid: Collection[int] = (),
     ) -> Analysis:
-        """Starts a search of the current position for `color` (None: the side to move); no limits: until stopped.
-
-        `allow`, `avoid`: see `generate`. The next `generate` or `analyze` ends it. Raises `ModelError`,
-        `EvaluationError`, `InvalidInput`. Blocks while the model loads.
+        """Starts a search of the current position for `color` (None: the side to move); no limits: until stopped, or
+        until there is nothing to find. It goes on from the search before, and the next `generate` or `analyze`, which
+        ends it, from this one. `allow`, `avoid`: see `generate`. Raises `ModelError`, `EvaluationError`,
+        `InvalidInput`. Blocks while the model loads.
         """
-        color = self._position.to_play if color is None else color
-        return self._own.start(Turn.of(self._position.copy(), color, allow=allow, avoid=avoid), limits or Limits())
+        turn = Turn.of(self._position.copy(), color or self._position.to_play, allow=allow, avoid=avoid)
+        return self._own.start(turn, limits or (_FORCED if turn.is_known else Limits()), goes_on=True)
 
     def suggest(
         self,

@@ -247,7 +247,7 @@ class SearcherPool:
             handle = searcher.start(turn, asked, seed=seed, settings=settings, goes_on=goes_on)
         finally:
             searcher.is_taken = False
-        return Analysis(handle, turn, model=searcher.manifest.identity, seed=seed)
+        return Analysis(handle, turn, model=searcher.manifest.identity, seed=seed, imagines=imagines(settings))
 
     def load(self, model: str | None, size: int) -> None:
         """Makes one searcher ready, unless there is one. Blocks. Raises `ModelError`, `UnsupportedBoardSize`."""

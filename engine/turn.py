@@ -112,6 +112,12 @@ class Turn:
         return int(np.count_nonzero(self.legal_mask)) == 1
 
     @property
+    def is_known(self) -> bool:
+        """Whether the rules know the outcome of every action to choose from, so that a search could find nothing."""
+        outcomes = self.root().terminal_values
+        return outcomes is not None and not bool(np.isnan(outcomes[0, self.legal_mask]).any())
+
+    @property
     def pass_action(self) -> int:
         """The action that passes."""
         return self.position.pass_action

@@ -47,10 +47,13 @@ class RootChoice:
         return puct.most_visited(statistics.visits, self.prior, self.roots.legal_mask)
 
     def _most_certain(self, statistics: RootStatistics) -> NDArray[np.int32]:
-        q = self.roots.to_play[:, None] * statistics.q
-        bounds = puct.lower_bounds(statistics.visits, q, statistics.variance, stdevs=self.config.lcb_stdevs)
-        share = self.config.lcb_min_share
+        bounds, share = self.lower_bounds(statistics), self.config.lcb_min_share
         return puct.best_by_lower_bound(bounds, statistics.visits, self.roots.legal_mask, min_share=share)
+
+    def lower_bounds(self, statistics: RootStatistics) -> NDArray[np.float64]:
+        """[B, A] float64: what Q is hardly worse than, for the player to move; see `puct.lower_bounds`."""
+        q = self.roots.to_play[:, None] * statistics.q
+        return puct.lower_bounds(statistics.visits, q, statistics.variance, stdevs=self.config.lcb_stdevs)
 
     def winning_actions(self) -> NDArray[np.int32]:
         """[B] int32: an action that wins the game on the spot, or -1; only where values are outcomes."""

@@ -126,9 +126,11 @@ class SearchHandle:
             is_full = self._is_full
             stop_reason = self._stop_reason if self._running == 0 else None
         output = self._output
+        bounds = self._choice.roots.to_play[0] * self._choice.lower_bounds(statistics)[0]
         return SearchResult(
             visits=statistics.visits[0],
             q=statistics.q[0],
+            q_bound=np.where(statistics.visits[0] > 0, bounds, np.nan).astype(np.float32),
             prior=self._choice.prior[0],
             policy_target=self._choice.policy(statistics)[0],
             root_value=float(statistics.value[0]),

@@ -40,6 +40,9 @@ class SearchResult:
     """[A] finished simulations through each root action; sums to `total_visits - 1`."""
     q: NDArray[np.float32]
     """[A] value of each root action, NaN where unvisited."""
+    q_bound: NDArray[np.float32]
+    """[A] what `q` is hardly worse than, for the player to move: the bound by which the choice "lcb" goes, Black's view
+    as all values are; NaN where unvisited."""
     prior: NDArray[np.float32]
     """[A] the network's policy over the legal actions, exactly 0 on illegal ones."""
     policy_target: NDArray[np.float32]

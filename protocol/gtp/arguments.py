@@ -12,11 +12,12 @@ from typing import Final
 
 from engine.errors import InvalidVertex
 from engine.go.rules import BLACK, WHITE
-from engine.go.vertex import from_gtp
+from engine.go.vertex import from_gtp, from_row_column, pass_action, to_row_column
 from protocol.gtp.errors import SYNTAX_ERROR, CommandFailed
 
 RESIGN: Final = "resign"
 _COLORS = {"b": BLACK, "black": BLACK, "w": WHITE, "white": WHITE}
+_BOOLEANS = {"true": True, "false": False}
 _VERTEX = re.compile(r"[a-hj-z][0-9]{1,3}|pass", re.ASCII | re.IGNORECASE)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
@@ -83,19 +84,61 @@ class Arguments:
             raise _wrong(word, "a finite number")
         return float(word)
 
+    def boolean(self) -> bool:
+        """`true` or `false`, in any case."""
+        word = self.word()
+        if word.lower() not in _BOOLEANS:
+            raise _wrong(word, "true or false")
+        return _BOOLEANS[word.lower()]
+
     def action(self, size: int) -> int:
         """The action that a vertex or `pass`, in any case, means on a board of `size`. Raises `OffBoard` too."""
-        word = self.word()
-        if not _VERTEX.fullmatch(word):
-            raise _wrong(word, "a vertex or pass")
-        try:
-            return from_gtp(word, size)
-        except InvalidVertex as error:
-            raise OffBoard(SYNTAX_ERROR, reason=str(error)) from error
+        return _to_action(self.word(), size)
+
+    def actions(self, size: int) -> frozenset[int]:
+        """The actions of vertices between commas; `A1:C3` are all points of a rectangle. Raises `OffBoard` too."""
+        found: set[int] = set()
+        for word in self.word().split(","):
+            first, colon, last = word.partition(":")
+            found |= _rectangle(_to_action(first, size), _to_action(last if colon else first, size), size)
+        return frozenset(found)
 
     def next_is(self, word: str) -> bool:
         """Whether the next word is `word`, in any case."""
         return self.has_more and self._words[self._next].lower() == word
+
+    @property
+    def next_is_color(self) -> bool:
+        """Whether the next word is a colour."""
+        return self.has_more and self._words[self._next].lower() in _COLORS
+
+    @property
+    def next_is_number(self) -> bool:
+        """Whether the next word is a number, at least in its looks."""
+        return self.has_more and bool(_NUMBER.fullmatch(self._words[self._next]))
+
+
+def _to_action(word: str, size: int) -> int:
+    if not _VERTEX.fullmatch(word):
+        raise _wrong(word, "a vertex or pass")
+    try:
+        return from_gtp(word, size)
+    except InvalidVertex as error:
+        raise OffBoard(SYNTAX_ERROR, reason=str(error)) from error
+
+
+def _rectangle(first: int, last: int, size: int) -> set[int]:
+    """The points of the rectangle between two corners; a pass is one with itself only."""
+    if first == last:
+        return {first}
+    if pass_action(size) in (first, last):
+        raise CommandFailed(SYNTAX_ERROR, reason="a pass is no corner of a rectangle")
+    rows, columns = zip(to_row_column(first, size), to_row_column(last, size), strict=True)
+    return {
+        from_row_column(row, column, size)
+        for row in range(min(rows), max(rows) + 1)
+        for column in range(min(columns), max(columns) + 1)
+    }
 
 
 def _wrong(word: str, expected: str) -> CommandFailed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -13,6 +13,7 @@ from protocol.gtp.errors import INTERRUPTED, CommandFailed
 from protocol.gtp.notices import Notices
 
 if TYPE_CHECKING:
+    from engine.analysis import Analysis
     from engine.go.position import Position
     from engine.go.rules import RuleSet
     from engine.player import Decision, FinalScore
@@ -41,7 +42,19 @@ class GtpPlayer(Protocol):
     def undo(self) -> None: ...
     def final_score(self) -> FinalScore: ...
     def dead_stones(self) -> frozenset[int]: ...
-    def generate(self, color: int, *, play: bool = True, cleanup: bool = False) -> Decision: ...
+    def generate(
+        self,
+        color: int,
+        *,
+        play: bool = True,
+        cleanup: bool = False,
+        allow: Collection[int] | None = None,
+        avoid: Collection[int] = (),
+        on_search: Callable[[Analysis], None] | None = None,
+    ) -> Decision: ...
+    def analyze(
+        self, color: int | None = None, *, allow: Collection[int] | None = None, avoid: Collection[int] = ()
+    ) -> Analysis: ...
     def abort(self) -> None: ...
     def ponder(self) -> None: ...
     def end_pondering(self) -> None: ...
@@ -71,6 +84,11 @@ class GtpContext:
     is_hurried: threading.Event = field(default_factory=threading.Event)
     """Set from another thread when nobody wants to wait for the command under way."""
 
+    def check_model(self) -> None:
+        """Raises what is known to be wrong with the model, which is then tried once more; waits for nothing."""
+        if not self.player.ensure_ready(0.0) and self.player.ready_error is not None:
+            raise self.player.ready_error
+
     def wait_for_model(self) -> None:
         """Blocks until the model is loaded, or cannot be, which the player then says. Fails for a hurried command."""
         while not self.player.ensure_ready(POLL_S) and self.player.ready_error is None:
@@ -78,5 +96,11 @@ class GtpContext:
                 raise CommandFailed(INTERRUPTED)
 
 
-Handler = Callable[[GtpContext, Arguments], str]
-"""Executes one command and returns the text of its success; raises `TengenError`, with the state untouched."""
+Stream = Callable[[Callable[[str], None]], str]
+"""Sends lines of a success as they come, by the callable, and returns the last one, which may be empty.
+
+The `=` is out when it is called, so that what it raises ends the response and is told to the human only."""
+
+Handler = Callable[[GtpContext, Arguments], str | Stream]
+"""Executes one command and returns the text of its success, or what will send it line by line; raises `TengenError`,
+with the state untouched."""

@@ -3,6 +3,10 @@
 `quit`, the end of the input, a closed output and a termination signal end the session, and cut the thought about a move
 short. What arrives in one burst with the `quit` or the end of the input is spared: that is a script sent through a
 pipe, which wants its answers, and not a controller that leaves in the middle of a move.
+
+An analysis is cut by whatever follows it, in the same burst or not: a command, a comment, a blank line, the end of the
+input. So lines are numbered, the blank ones and the end included, and the line under way is hurried when a later one is
+there that cuts it.
 """
 
 from __future__ import annotations
@@ -58,6 +62,7 @@ class Session:
         self._num_read = 0
         self._burst_begin = 0
         self._under_way: float = _NONE
+        self._gives_way = False
         self._cut_before: float = 0
         self._is_finished = threading.Event()
         self._is_ended = False
@@ -69,8 +74,8 @@ class Session:
         try:
             while not self._is_ended and (item := self._pending.get()) is not None:
                 number, event = item
-                self._mark_under_way(number)
-                self._output.write(self._interpreter.answer(event).to_bytes())
+                self._mark_under_way(number, gives_way=self._interpreter.gives_way(event))
+                self._interpreter.answer(event, self._output.write)
                 self._mark_under_way(_NONE)
                 if self._interpreter.is_finished:
                     break
@@ -99,20 +104,25 @@ class Session:
         reader = CommandReader()
         while True:
             data = self._read_some()
-            for event in reader.feed(data) if data else reader.end():
-                if isinstance(event, Silent):
-                    if event.comment == INTERRUPT_COMMENT:
-                        self._cut_short(before=self._num_read)
+            lines = [*reader.feed(data)] if data else [*reader.end(), None]
+            first = self._count(len(lines))
+            for number, line in enumerate(lines, first):
+                if isinstance(line, Silent):
+                    if line.comment == INTERRUPT_COMMENT:
+                        self._cut_short(before=number)
                     continue
-                self._pending.put((self._num_read, event))
-                self._num_read += 1
-                if isinstance(event, Command) and event.name == "quit":
+                self._pending.put(None if line is None else (number, line))
+                if line is None or (isinstance(line, Command) and line.name == "quit"):
                     self._cut_short(before=self._burst_begin)
                     return
-            if not data:
-                self._pending.put(None)
-                self._cut_short(before=self._burst_begin)
-                return
+
+    def _count(self, num_lines: int) -> int:
+        """Takes note of lines before any of them is executed; returns the number of the first."""
+        with self._lock:
+            first = self._num_read
+            self._num_read += num_lines
+            self._refresh_hurry()
+        return first
 
     def _read_some(self) -> bytes:
         """The next bytes of the input, b"" at its end; counts the bursts."""
@@ -126,9 +136,9 @@ class Session:
             self._burst_begin = self._num_read
         return data
 
-    def _mark_under_way(self, number: float) -> None:
+    def _mark_under_way(self, number: float, *, gives_way: bool = False) -> None:
         with self._lock:
-            self._under_way = number
+            self._under_way, self._gives_way = number, gives_way
             self._refresh_hurry()
 
     def _cut_short(self, *, before: float) -> None:
@@ -138,16 +148,21 @@ class Session:
             self._refresh_hurry()
 
     def _refresh_hurry(self) -> None:
-        """Hurries the command under way, if that is due, until it is answered."""
+        """Hurries the command under way, if that is due, until it is answered. Call it with the lock."""
         hurry = self._interpreter.context.is_hurried
-        if self._under_way >= self._cut_before:
+        last_read = self._num_read - 1
+        if self._under_way >= self._cut_before and not (self._gives_way and self._under_way < last_read):
             hurry.clear()
         elif not hurry.is_set():
             hurry.set()
             threading.Thread(target=self._abort_while_hurried, name="gtp abort", daemon=True).start()
 
     def _abort_while_hurried(self) -> None:
-        """Again and again, because a search may begin just after it was told to end."""
-        while self._interpreter.context.is_hurried.is_set() and not self._is_finished.is_set():
-            self._interpreter.abort()
+        """Again and again, because a search may begin just after it was told to end; never the next command's."""
+        hurry = self._interpreter.context.is_hurried
+        while not self._is_finished.is_set():
+            with self._lock:
+                if not hurry.is_set():
+                    return
+                self._interpreter.abort()
             self._is_finished.wait(_ABORT_AGAIN_S)

@@ -1,6 +1,7 @@
 """GTP version 2 on the wire: bytes to commands and responses and back. No I/O, no threads, no knowledge of Go.
 
-Engine side: feed a `CommandReader` the bytes of stdin in any slices, answer its events with `Response.to_bytes`.
+Engine side: feed a `CommandReader` the bytes of stdin in any slices, answer its events with `Response.to_bytes`, or
+line by line: `stream_head`, any number of `stream_line`, `stream_end`.
 Controller side: send `encode_command`, feed a `ResponseReader` the bytes of the engine's stdout.
 
 Both readers hold at most one line (or response) of bounded length, whatever is thrown at them.
@@ -88,6 +89,21 @@ def success(command: Command, text: str = "") -> Response:
 def failure(command: Command | Malformed, text: str) -> Response:
     """The `?` response to `command`."""
     return Response(id=command.id, is_success=False, text=text)
+
+
+def stream_head(command: Command) -> bytes:
+    """The beginning of a success that comes line by line: clients take it alone, and without a space."""
+    return f"={'' if command.id is None else command.id}\n".encode()
+
+
+def stream_line(text: str) -> bytes:
+    """One line of it; `text` has no newline and is not empty."""
+    return f"{_framed(text)}\n".encode(errors="replace")
+
+
+def stream_end(text: str) -> bytes:
+    """The last line, unless it is empty, and the empty line that ends every response."""
+    return (stream_line(text) if text else b"") + b"\n"
 
 
 def encode_command(name: str, *arguments: object, id: int | None = None) -> bytes:

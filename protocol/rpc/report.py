@@ -1,12 +1,10 @@
-"""A finished search as messages: sorts the candidates and turns Black's view into that of the side to move."""
+"""A finished search as messages, in the view of the side to move."""
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
-import numpy as np
-
+from engine.candidates import read_candidates
 from engine.search.search import StopReason
 from engine.turn import to_winrate
 from protocol.rpc import convert
@@ -59,40 +57,25 @@ def _to_analysis(query: Query, outcome: Outcome) -> engine_pb2.Analysis:
 
 
 def _candidates(query: Query, outcome: Outcome) -> list[engine_pb2.Candidate]:
-    """The move to play, then the visited others by visits and by the search's own preference."""
-    result = outcome.result
-    visited = {int(action) for action in np.flatnonzero(result.visits)}
-    order = sorted(
-        visited | {result.best_action},
-        key=lambda action: (action != result.best_action, -result.visits[action], -result.policy_target[action]),
+    """In the engine's order."""
+    candidates = read_candidates(
+        outcome.result,
+        query.position,
+        imagines=outcome.imagines,
+        most=query.max_candidates,
+        max_length=query.max_pv_length,
     )
-    return [_candidate(query, outcome, action, place) for place, action in enumerate(order[: query.max_candidates])]
-
-
-def _candidate(query: Query, outcome: Outcome, action: int, place: int) -> engine_pb2.Candidate:
-    result, size = outcome.result, query.size
-    value = float(result.q[action])
-    variation = result.principal_variation(action, query.max_pv_length)
-    if outcome.imagines:
-        variation = _legal_prefix(query, variation)
-    return engine_pb2.Candidate(
-        action=convert.from_action(action, size),
-        order=place,
-        visits=int(result.visits[action]),
-        win_rate=to_winrate(result.root_value if math.isnan(value) else value, query.to_play),
-        prior=float(result.prior[action]),
-        principal_variation=[convert.from_action(reply, size) for reply in variation],
-    )
-
-
-def _legal_prefix(query: Query, variation: list[int]) -> list[int]:
-    """The part of `variation` that can be played; to find it takes 10 us a move."""
-    board = query.position.copy()
-    for length, action in enumerate(variation):
-        if not board.is_legal(board.to_play, action):
-            return variation[:length]
-        board.play(board.to_play, action)
-    return variation
+    return [
+        engine_pb2.Candidate(
+            action=convert.from_action(candidate.action, query.size),
+            order=place,
+            visits=candidate.visits,
+            win_rate=candidate.winrate,
+            prior=candidate.prior,
+            principal_variation=[convert.from_action(action, query.size) for action in candidate.variation],
+        )
+        for place, candidate in enumerate(candidates)
+    ]
 
 
 def _stop_reason(query: Query, outcome: Outcome) -> engine_pb2.StopReason:

@@ -612,6 +612,31 @@ def test_analysis_runs_until_stopped_and_moves_nothing() -> None:
         assert player.position.moves == []
 
 
+def test_an_analysis_goes_on_from_the_search_before_it_and_the_next_move_from_the_analysis() -> None:
+    with playing(LINE, visits=None, playouts=150) as player:
+        player.generate(BLACK)
+        with player.analyze() as analysis:
+            while analysis.snapshot().total_visits < 300:
+                assert not analysis.is_finished
+        assert analysis.snapshot().carried_visits > 0
+        with player.analyze() as again:
+            assert again.snapshot().carried_visits >= 300
+        assert player.generate(WHITE).result.carried_visits >= 300
+        assert player.analyze(avoid=[CENTRE]).snapshot().visits[CENTRE] == 0
+
+
+def test_the_analysis_of_what_the_rules_know_has_an_end() -> None:
+    with playing(diagram=SETTLED) as player:
+        player.play(WHITE, PASS)
+        player.play(BLACK, PASS)
+        result = player.analyze().wait(LONG_S)
+        assert (result.best_action, result.total_visits) == (PASS, 2)
+        player.new_game()
+        with player.analyze(allow=[CENTRE]) as analysis:  # one move only, and everything to learn about it
+            while analysis.snapshot().total_visits < 100:
+                assert not analysis.is_finished
+
+
 def test_a_new_search_ends_the_analysis_before_it() -> None:
     with playing() as player:
         first = player.analyze(WHITE)

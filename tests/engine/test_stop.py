@@ -22,7 +22,9 @@ READY_S = 120.0
 def test_stops_within_20_ms(tmp_path: Path, threads: int, reground_every: int) -> None:
     """The median of some stops, for other programs may run beside it."""
     model = str(write_tiny_model(tmp_path, "tiny", trained=(19,), playable=(19, 19)))
-    settings = PlayerSettings(model=model, threads=threads, reground_every=reground_every, max_memory_mib=16)
+    settings = PlayerSettings(
+        model=model, threads=threads, reground_every=reground_every, max_memory_mib=16, reuse_tree=False
+    )
     player = Player(settings=settings, board_size=19)
     assert player.ensure_ready(READY_S), player.ready_error
     waits_s = []

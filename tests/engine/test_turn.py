@@ -203,6 +203,7 @@ def result_of(size: int, best: str, **found: tuple[int, float]) -> SearchResult:
     return SearchResult(
         visits=visits,
         q=q,
+        q_bound=q,
         prior=prior,
         policy_target=prior,
         root_value=-0.5,

@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, cast
 
-from engine.errors import ModelError, UnsupportedBoardSize
+from engine.analysis import Analysis
+from engine.errors import EvaluationError, ModelError, UnsupportedBoardSize
 from engine.go.position import Position
 from engine.go.vertex import from_gtp
 from engine.player import RESIGN, Decision, FinalScore
 from engine.search.clock import GameClock
+from engine.search.result import SearchResult, StopReason
+from engine.turn import Turn
+from tests.support.scripted_result import scripted_result
 
 LONGEST_THOUGHT_S = 60.0
+
+
+class ScriptedSearch:
+    """A search that has found all that it will ever find, and runs until it is stopped or breaks."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._ended = threading.Event()
+        self._error: Exception | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self._ended.is_set()
+
+    def snapshot(self) -> SearchResult:
+        reason = StopReason.STOPPED if self.is_finished else None
+        return scripted_result(self._turn.position, reason, self._turn.legal_mask)
+
+    def stop(self) -> None:
+        self._ended.set()
+
+    def break_down(self) -> None:
+        """Ends as a search does whose network fails."""
+        self._error = EvaluationError("the network returned NaN")
+        self._ended.set()
+
+    def wait(self, timeout: float | None = None) -> SearchResult:
+        self._ended.wait(timeout)
+        if self._error is not None:
+            raise self._error
+        return self.snapshot()
 
 
 class ScriptedPlayer:
@@ -43,6 +78,10 @@ class ScriptedPlayer:
         self.is_closed = False
         self.calls: list[str] = []
         """`ponder`, `end_pondering` and `forget`, as they came."""
+        self.search: ScriptedSearch | None = None
+        """The latest search that reports were made of."""
+        self.restrictions: tuple[Collection[int] | None, Collection[int]] | None = None
+        """What that search was to allow and to avoid."""
         self._vertices = list(vertices)
         self._max_size = max_size
         self._thinks = thinks
@@ -89,10 +128,27 @@ class ScriptedPlayer:
         self._check_model()
         return frozenset(from_gtp(vertex, self.position.size) for vertex in self._dead)
 
-    def generate(self, color: int, *, play: bool = True, cleanup: bool = False) -> Decision:
+    def generate(
+        self,
+        color: int,
+        *,
+        play: bool = True,
+        cleanup: bool = False,
+        allow: Collection[int] | None = None,
+        avoid: Collection[int] = (),
+        on_search: Callable[[Analysis], None] | None = None,
+    ) -> Decision:
         self._check_model()
-        if self._thinks:
-            self._aborted.clear()
+        self._aborted.clear()
+        if on_search is not None:
+            analysis = self.analyze(color, allow=allow, avoid=avoid)
+            if self._thinks:
+                self.is_thinking.set()
+            else:
+                analysis.stop()
+            on_search(analysis)
+            self.is_thinking.clear()
+        elif self._thinks:
             self.is_thinking.set()
             assert self._aborted.wait(LONGEST_THOUGHT_S)
             self.is_thinking.clear()
@@ -101,6 +157,14 @@ class ScriptedPlayer:
         if play and action != RESIGN:
             self.position.play(color, action)
         return Decision(action=action, color=color, result=cast(Any, None), winrate=0.5, budget_s=1.0, elapsed_s=0.0)
+
+    def analyze(
+        self, color: int | None = None, *, allow: Collection[int] | None = None, avoid: Collection[int] = ()
+    ) -> Analysis:
+        self._check_model()
+        turn = Turn.of(self.position.copy(), color or self.position.to_play, allow=allow, avoid=avoid)
+        self.search, self.restrictions = ScriptedSearch(turn), (allow, avoid)
+        return Analysis(self.search, turn, model="scripted@0", seed=0, imagines=True)
 
     def ponder(self) -> None:
         self.calls.append("ponder")
@@ -114,6 +178,8 @@ class ScriptedPlayer:
     def abort(self) -> None:
         self.num_aborts += 1
         self._aborted.set()
+        if self.is_thinking.is_set() and self.search is not None:
+            self.search.stop()
 
     def close(self) -> None:
         self.is_closed = True

@@ -6,13 +6,11 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from engine.go.position import Position
 from engine.search.limits import Limits
 from engine.search.search import SearchResult, StopReason
-from engine.search.tree import NO_ACTION
 from protocol.rpc.suggester import ModelFacts
+from tests.support.scripted_result import scripted_result
 
 PATIENCE_S = 10.0
 """A test that waits longer than this has failed."""
@@ -115,41 +113,3 @@ class ScriptedSuggester:
 
     def close(self) -> None:
         pass
-
-
-def scripted_result(position: Position, reason: StopReason) -> SearchResult:
-    """The first three legal actions got 2, 5 and 3 visits; the second is the best, the third looks a little better.
-
-    Black's value is 0.5, Black leads by 3 points and owns the top row, White the bottom row. The variation behind the
-    best is a move, a pass, and the same move again, which is illegal.
-    """
-    actions = position.area + 1
-    tried = np.flatnonzero(position.legal_mask())[:3]
-    visits, q = np.zeros(actions, np.int32), np.full(actions, np.nan, np.float32)
-    visits[tried] = [2, 5, 3][: len(tried)]
-    q[tried] = np.float32(position.to_play) * np.array([-0.5, 0.25, 0.5], np.float32)[: len(tried)]
-    prior = np.zeros(actions, np.float32)
-    prior[tried] = [0.125, 0.25, 0.625][: len(tried)]
-    ownership = np.zeros((position.size, position.size), np.float32)
-    ownership[0], ownership[-1] = 1.0, -1.0
-    best_action = int(tried[min(1, len(tried) - 1)])
-    variations = np.full((actions, 3), NO_ACTION, np.int32)
-    variations[tried, 0] = tried
-    variations[best_action] = [best_action, position.pass_action, best_action]
-    return SearchResult(
-        visits=visits,
-        q=q,
-        prior=prior,
-        policy_target=prior,
-        root_value=0.5,
-        raw_value=0.25,
-        best_action=best_action,
-        total_visits=11,
-        evaluations=11,
-        elapsed_s=0.01,
-        stop_reason=reason,
-        ownership=ownership,
-        score_mean=3.0,
-        score_stdev=8.0,
-        variations=variations,
-    )

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.gtp.commands import admin, clock, handicap, play, score, setup, sgf
+from protocol.gtp.commands import admin, analyze, clock, handicap, play, score, setup, sgf
+from protocol.gtp.commands.analyze import ENDED_BY_ANY_LINE
 from protocol.gtp.context import Handler
+
+__all__ = ["ENDED_BY_ANY_LINE", "HANDLERS"]
 
 HANDLERS: Final[dict[str, Handler]] = {
     **admin.COMMANDS,
     **setup.COMMANDS,
     **play.COMMANDS,
+    **analyze.COMMANDS,
     **handicap.COMMANDS,
     **clock.COMMANDS,
     **score.COMMANDS,

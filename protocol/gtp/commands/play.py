@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from typing import Final
 
+from engine.analysis import Analysis
 from engine.go.diagram import to_diagram
 from engine.go.position import Move
 from engine.go.rules import BLACK
@@ -36,17 +38,17 @@ def play(context: GtpContext, arguments: Arguments) -> str:
 
 def genmove(context: GtpContext, arguments: Arguments) -> str:
     """Our move for a colour, played."""
-    return _generate(context, arguments, play=True)
+    return generate(context, _only_color(arguments), play=True)
 
 
 def reg_genmove(context: GtpContext, arguments: Arguments) -> str:
     """Our move for a colour, not played."""
-    return _generate(context, arguments, play=False)
+    return generate(context, _only_color(arguments), play=False)
 
 
 def kgs_genmove_cleanup(context: GtpContext, arguments: Arguments) -> str:
     """Our move for a colour, played, and no pass while dead stones of the opponent are on the board."""
-    return _generate(context, arguments, play=True, cleanup=True)
+    return generate(context, _only_color(arguments), play=True, cleanup=True)
 
 
 def undo(context: GtpContext, arguments: Arguments) -> str:
@@ -78,16 +80,31 @@ def showboard(context: GtpContext, arguments: Arguments) -> str:
     return "\n" + to_diagram(context.player.position)
 
 
-def _generate(context: GtpContext, arguments: Arguments, *, play: bool, cleanup: bool = False) -> str:
-    color = arguments.color()
-    arguments.end()
-    # The controller's clock runs, whatever we wait for.
+def generate(
+    context: GtpContext,
+    color: int,
+    *,
+    play: bool,
+    cleanup: bool = False,
+    allow: Collection[int] | None = None,
+    avoid: Collection[int] = (),
+    on_search: Callable[[Analysis], None] | None = None,
+) -> str:
+    """Our move, spelt; see `engine.player.Player.generate`. Waits for the model, while the controller's clock runs."""
     with context.player.clock.thinking(color) if play else nullcontext():
         context.wait_for_model()
-        decision = context.player.generate(color, play=play, cleanup=cleanup)
+        decision = context.player.generate(
+            color, play=play, cleanup=cleanup, allow=allow, avoid=avoid, on_search=on_search
+        )
     if decision.action == RESIGN:
         return grammar.RESIGN
     return to_gtp(decision.action, context.player.position.size)
+
+
+def _only_color(arguments: Arguments) -> int:
+    color = arguments.color()
+    arguments.end()
+    return color
 
 
 def _spelt(move: Move, size: int) -> str:
@@ -98,6 +115,7 @@ COMMANDS: Final[dict[str, Handler]] = {
     "play": play,
     "genmove": genmove,
     "reg_genmove": reg_genmove,
+    "kata-search": reg_genmove,
     "kgs-genmove_cleanup": kgs_genmove_cleanup,
     "undo": undo,
     "last_move": last_move,

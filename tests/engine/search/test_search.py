@@ -525,3 +525,17 @@ def test_wrong_arguments_are_refused() -> None:
         make_search(evaluator=PathEvaluator(100, NUM_ACTIONS), max_nodes=101)
     with pytest.raises(InvalidInput, match=r"one position of 9"):
         make_search().start(make_root(5), Limits(visits=1))
+
+
+@BOTH
+@pytest.mark.parametrize("to_play", [1, -1])
+def test_bounds_are_on_the_bad_side_for_the_player_to_move_and_come_closer(config: SearchConfig, to_play: int) -> None:
+    root = make_root(to_play=np.full(1, to_play, np.int8))
+    gaps = []
+    for visits in (30, 1000):
+        result = finished(make_search(config), Limits(visits=visits), root)
+        tried = result.visits > 0
+        assert np.isnan(result.q_bound[~tried]).all()
+        gaps.append(to_play * (result.q - result.q_bound)[result.visits.argmax()])
+        assert (to_play * (result.q - result.q_bound)[tried] > 0.0).all()
+    assert gaps[1] < gaps[0]

@@ -2,7 +2,7 @@
 
 A file in tests/golden/gtp has our moves in its first line, then each line of the client behind "> " and our answer
 below it, where the space of an empty "= " is left out. `{commands}` stands for the answer to list_commands, `{seconds}`
-for a number of seconds.
+for a number of seconds, `{decimals}` for decimal numbers. Every analysis ends after its first report.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ def read(path: Path) -> tuple[list[str], list[str], str]:
     first, *lines = path.read_text().splitlines()
     assert first.startswith(MOVES)
     sent = [line[2:] for line in lines if line.startswith("> ")]
-    answers = "\n".join(re.sub(r"^([=?]\d*)$", r"\1 ", line) for line in lines if not line.startswith("> ")) + "\n"
+    answers = "\n".join(line for line in lines if not line.startswith("> ")) + "\n"
+    answers = re.sub(r"^([=?]\d*)\n\n", r"\1 \n\n", answers, flags=re.MULTILINE)
     return first.removeprefix(MOVES).split(), sent, answers
 
 
 def pattern(answers: str) -> str:
     """The regular expression that the answers must match."""
     text = re.escape(answers).replace(re.escape("{commands}"), re.escape("\n".join(HANDLERS)))
+    text = text.replace(re.escape("{decimals}"), r"-?\d+\.\d{6}( -?\d+\.\d{6})*")
     return text.replace(re.escape("{seconds}"), r"\d+\.\d+")
 
 
@@ -49,7 +51,7 @@ def test_transcript(path: Path, slice_bytes: int, newline: str) -> None:
     for start in range(0, len(data), slice_bytes):
         for event in reader.feed(data[start : start + slice_bytes]):
             if not isinstance(event, Silent) and not conversation.interpreter.is_finished:
-                output += conversation.interpreter.answer(event).to_bytes()
+                output += conversation.answer(event)
     assert re.fullmatch(pattern(answers), output.decode()), output.decode()
 
 

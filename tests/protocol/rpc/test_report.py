@@ -15,7 +15,7 @@ from protocol.rpc.query import Query
 from protocol.rpc.report import to_response
 from protocol.rpc.search_task import Outcome
 from protocol.v1 import engine_pb2 as pb
-from tests.support.scripted_suggester import scripted_result
+from tests.support.scripted_result import scripted_result
 
 
 def query(*, color: int = BLACK, visits: int | None = None, max_pv_length: int = 1) -> Query:
