@@ -1,8 +1,8 @@
 """How strong a model is: a ladder of opponents below it, the same time a move against each of them.
 
 The lowest rungs are a random mover and the same network before it learned anything; then the model itself without a
-search and with a few visits, and models that came before it; then GNU Go. Tengen's own rungs play paired openings
-(`benchmarks.dials`), the others alternate colours from the empty board (`benchmarks.match`). With one thread time is
+search and with a few visits, and models that came before it; then GNU Go. All rungs play paired openings: Tengen's
+own by `benchmarks.dials`, two random stones and komi 7 by `benchmarks.match`. With one thread time is
 processor time in the former. Rungs that `--json` has already, of this model under these settings, are not played again,
 so that a ladder may be stopped; one that was interrupted is.
 
@@ -38,6 +38,8 @@ from trainer.network import make_network
 VISITS = (1, 16, 64, 256, 1024)
 LEVELS = (1, 5, 10)
 SEED = 1
+OPENING_PLIES = 2
+"""Of games against other programs."""
 
 Figures = dict[str, Any]
 
@@ -88,6 +90,7 @@ def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
 def _other(options: argparse.Namespace, words: Sequence[str]) -> Figures:
     """Games against another program, at the middle of the komi."""
     common = ["--size", str(options.size), "--games", str(options.games), "--time", str(options.time)]
+    common += ["--opening-plies", str(OPENING_PLIES)]
     if options.komi is not None:
         common += ["--komi", str(sum(options.komi) / 2)]
     engine = ["--options", f"--model {options.model} --threads {options.threads}"]
@@ -112,6 +115,7 @@ def asked(options: argparse.Namespace) -> Figures:
         "decided": options.decided,
         "asked": options.games,
         "asked_komi": options.komi,
+        "opening_plies": OPENING_PLIES,
     }
 
 

@@ -9,7 +9,10 @@ for the score too; one that takes dead stones off in its mind, as GNU Go does, t
 as on KGS, until neither sees dead stones of the other, and are asked again: the figures tell how often they agreed with
 the referee, before and after.
 
-Run: python benchmarks/match.py --opponent gnugo --games 100 --time 1 --sgf runs/gnugo
+With `--opening-plies` a pair of games, one with each colour, begins with the same random stones off the edge: engines
+that do not vary would otherwise play few games many times.
+
+Run: python benchmarks/match.py --opponent gnugo --games 100 --time 1 --opening-plies 2 --sgf runs/gnugo
      python benchmarks/match.py --opponent random --size 5 --games 20 --time 0.1
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import random
 import statistics
 import sys
 import threading
@@ -83,7 +87,7 @@ class Game:
     forfeit: str
     """What the loser did against the rules of the match; empty if nothing."""
     seconds: tuple[float, ...]
-    """Time of each move."""
+    """Time of each move behind the opening."""
     counts: tuple[Count, ...] = ()
     """At the end, if both have passed, and once more after a cleanup, if that was disputed."""
 
@@ -99,13 +103,34 @@ class Loss(Exception):
     """The side to move has lost: by resignation without a text, else by breaking the rules of the match."""
 
 
-def play_game(black: Seat, white: Seat, *, size: int, komi: float, rules: RuleSet, max_moves: int) -> Game:
-    """One game, which always has an end. Raises `EngineError` if an engine cannot even begin."""
+def draw_opening(plies: int, *, size: int, rng: random.Random) -> list[int]:
+    """So many points, none on the first two lines of a board that has others, for Black and White in turn."""
+    lines = range(2, size - 2) if size > 4 else range(size)
+    return [row * size + column for row, column in rng.sample([(r, c) for r in lines for c in lines], plies)]
+
+
+def play_game(
+    black: Seat,
+    white: Seat,
+    *,
+    size: int,
+    komi: float,
+    rules: RuleSet,
+    max_moves: int,
+    opening: Sequence[int] = (),
+) -> Game:
+    """One game behind `opening`, points for Black and White in turn; it always has an end. Raises `EngineError` if an
+    engine cannot even begin."""
     position = Position(size, rules, komi)
     seconds: list[float] = []
     for seat in (black, white):
         seat.begin(size, komi)
-    color = BLACK
+    for point in opening:
+        color = position.to_play
+        position.play(color, point)
+        for seat in (black, white):
+            seat.tell(color, to_gtp(point, size))
+    color = position.to_play
     while not position.is_over and len(position.moves) < max_moves:
         try:
             _take_turn(position, color, black if color == BLACK else white, seconds)
@@ -121,7 +146,7 @@ def play_game(black: Seat, white: Seat, *, size: int, komi: float, rules: RuleSe
 def _take_turn(position: Position, color: int, seat: Seat, seconds: list[float]) -> None:
     """Tells the other side's move, asks for one and plays it. Raises `Loss`."""
     try:
-        if position.moves:
+        if seconds:
             seat.tell(-color, to_gtp(position.moves[-1].action, position.size))
         vertex, elapsed_s = seat.move(color)
     except EngineError as error:
@@ -297,8 +322,16 @@ class Match:
         ours, theirs = self._pair()
         our_color = {"black": BLACK, "white": WHITE}.get(options.colors, BLACK if number % 2 == 0 else WHITE)
         black, white = (ours, theirs) if our_color == BLACK else (theirs, ours)
-        max_moves = options.max_moves or 3 * options.size**2
-        game = play_game(black, white, size=options.size, komi=options.komi, rules=self._rules, max_moves=max_moves)
+        rng = random.Random(f"{options.seed} {number // 2}")
+        game = play_game(
+            black,
+            white,
+            size=options.size,
+            komi=options.komi,
+            rules=self._rules,
+            max_moves=options.max_moves or 3 * options.size**2,
+            opening=draw_opening(options.opening_plies, size=options.size, rng=rng),
+        )
         return number, our_color, game
 
     def _pair(self) -> tuple[Seat, Seat]:
@@ -313,7 +346,8 @@ class Match:
             return
         self._options.sgf.mkdir(parents=True, exist_ok=True)
         black, white = [self._options.name, self._options.opponent][::our_color]
-        times = [f"{seconds:.3f} s" for seconds in game.seconds]
+        times = ["opening"] * (len(game.position.moves) - len(game.seconds))
+        times += [f"{seconds:.3f} s" for seconds in game.seconds]
         data = to_sgf(game.position, black_name=black, white_name=white, result=game.result, comments=times)
         (self._options.sgf / f"game-{number + 1:04d}.sgf").write_bytes(data)
 
@@ -351,9 +385,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--size", type=int, default=9, help="%(default)s")
     add("--komi", type=float, default=7.0, help="%(default)s")
     add("--rules", default="cgos", help="the referee's; %(default)s")
+    add("--opening-plies", type=int, default=0, choices=(0, 2, 4, 6), help="random, the same for a pair; %(default)s")
     add("--max-moves", type=int, default=0, help="a game is then counted as it stands; three times the board's points")
     add("--jobs", type=int, default=1, help="games at a time, each with its own engines; %(default)s")
-    add("--seed", type=int, default=1, help="of the random opponent; %(default)s")
+    add("--seed", type=int, default=1, help="of openings and the random opponent; %(default)s")
     add("--sgf", type=Path, metavar="DIR", help="keep the games here")
     add("--json", type=Path, metavar="FILE", help="write the figures here too")
     return parser

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks.match import Count, Game, Tally, agreements, main, play_game
+from benchmarks.match import Count, Game, Tally, agreements, draw_opening, main, play_game
 from benchmarks.seats import EngineSeat, RandomSeat, score_from_gtp
 from engine.go.position import Position
 from engine.go.rules import BLACK, DEFAULT_RULES, WHITE
+from engine.go.vertex import from_gtp, to_gtp
 from protocol.gtp.client import EngineCrashed
 
 SCRIPTED = f"{sys.executable} -m tests.support.scripted_engine"
@@ -66,6 +68,32 @@ def test_a_game_that_is_counted() -> None:
     assert black.heard == ["begin 3 0.5", "-1 pass", "final_score"]
     assert white.heard == ["begin 3 0.5", "+1 B2", "+1 pass", "final_score"]
     assert ended.counts == (Count(score=8.5, black="B+8.5", white=None),)
+
+
+def test_an_opening_is_told_to_both_and_costs_nobody_time() -> None:
+    black, white = Fixed("pass"), Fixed("pass")
+    ended = play_game(
+        black,
+        white,
+        size=3,
+        komi=0.5,
+        rules=DEFAULT_RULES,
+        max_moves=99,
+        opening=[from_gtp("B2", 3), from_gtp("A1", 3)],
+    )
+    assert [(move.color, to_gtp(move.action, 3)) for move in ended.position.moves][:2] == [(BLACK, "B2"), (WHITE, "A1")]
+    assert ended.seconds == (0.5, 0.5)
+    assert black.heard[:4] == ["begin 3 0.5", "+1 B2", "-1 A1", "-1 pass"]
+    assert white.heard[:4] == ["begin 3 0.5", "+1 B2", "-1 A1", "+1 pass"]
+
+
+def test_openings_lie_off_the_edge_and_differ() -> None:
+    openings = {tuple(draw_opening(2, size=9, rng=random.Random(seed))) for seed in range(100)}
+    assert len(openings) > 80
+    for first, second in openings:
+        assert first != second
+        assert all(2 <= line <= 6 for point in (first, second) for line in divmod(point, 9))
+    assert len(set(draw_opening(6, size=3, rng=random.Random(1)))) == 6
 
 
 def test_a_resignation() -> None:
