@@ -42,7 +42,7 @@ wheel-check: $(VENV)/.dev ## build the wheel and try it in an environment of its
 
 bench: $(VENV)/.dev ## measure the speed figures (what is left out takes longer or adds to history.jsonl: run it by hand)
 	@$(BIN)/tengen bench
-	@for file in $(filter-out $(addprefix benchmarks/,ablations.py deadlines.py dials.py gate_5x5.py gate_7x7.py gpu.py history.py ladder.py match.py pgx_mctx.py seats.py soak.py tictactoe.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out $(addprefix benchmarks/,ablations.py deadlines.py dials.py gate_5x5.py gate_7x7.py gpu.py history.py ladder.py match.py pgx_mctx.py referee.py seats.py soak.py tictactoe.py),$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 proto: $(VENV)/.dev ## generate the gRPC code from protocol/v1/engine.proto
 	$(BIN)/python -m protocol.v1.generate

@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.dials import Dials
 from benchmarks.dials import make_parser as dials_parser
-from benchmarks.match import Match
+from benchmarks.match import SMALLEST_WITH_OPENINGS, Match
 from benchmarks.match import make_parser as match_parser
 from engine.errors import InvalidConfig, TengenError
 from engine.model.catalog import Catalog
@@ -38,8 +38,6 @@ from trainer.network import make_network
 VISITS = (1, 16, 64, 256, 1024)
 LEVELS = (1, 5, 10)
 SEED = 1
-OPENING_PLIES = 2
-"""Of games against other programs."""
 
 Figures = dict[str, Any]
 
@@ -90,11 +88,16 @@ def _own(options: argparse.Namespace, words: Sequence[str]) -> Figures:
 def _other(options: argparse.Namespace, words: Sequence[str]) -> Figures:
     """Games against another program, at the middle of the komi."""
     common = ["--size", str(options.size), "--games", str(options.games), "--time", str(options.time)]
-    common += ["--opening-plies", str(OPENING_PLIES)]
+    common += ["--opening-plies", str(opening_plies(options))]
     if options.komi is not None:
         common += ["--komi", str(sum(options.komi) / 2)]
     engine = ["--options", f"--model {options.model} --threads {options.threads}"]
     return Match(match_parser().parse_args([*common, *engine, *words])).run()
+
+
+def opening_plies(options: argparse.Namespace) -> int:
+    """Random stones that begin a pair of games against another program."""
+    return 2 if options.size >= SMALLEST_WITH_OPENINGS else 0
 
 
 def row(name: str, figures: Figures) -> str:
@@ -115,7 +118,7 @@ def asked(options: argparse.Namespace) -> Figures:
         "decided": options.decided,
         "asked": options.games,
         "asked_komi": options.komi,
-        "opening_plies": OPENING_PLIES,
+        "opening_plies": opening_plies(options),
     }
 
 

@@ -96,8 +96,11 @@ class GtpContext:
                 raise CommandFailed(INTERRUPTED)
 
 
-Stream = Callable[[Callable[[str], None]], str]
-"""Sends lines of a success as they come, by the callable, and returns the last one, which may be empty.
+Send = Callable[[str], None]
+"""Sends one line of a response that comes line by line."""
+
+Stream = Callable[[Send], str]
+"""Sends lines of a success as they come, and returns the last one, which may be empty.
 
 The `=` is out when it is called, so that what it raises ends the response and is told to the human only."""
 

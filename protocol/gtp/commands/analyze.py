@@ -8,7 +8,6 @@ to consider, or the model is known to be broken; else the response begins at onc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -17,10 +16,8 @@ from engine.turn import Turn
 from protocol.gtp.analysis_options import AnalysisOptions, read_options
 from protocol.gtp.arguments import Arguments
 from protocol.gtp.commands.play import generate
-from protocol.gtp.context import GtpContext, Handler, Stream
+from protocol.gtp.context import GtpContext, Handler, Send, Stream
 from protocol.gtp.info_line import KATA, LZ, Dialect, info_line
-
-Send = Callable[[str], None]
 
 
 def analyze(context: GtpContext, arguments: Arguments, *, dialect: Dialect) -> Stream:
