@@ -4,15 +4,17 @@ The lowest rungs are a random mover and the same network before it learned anyth
 search and with a few visits, and models that came before it; then GNU Go. All rungs play paired openings: Tengen's
 own by `benchmarks.dials`, two random stones and komi 7 by `benchmarks.match`. With one thread time is
 processor time in the former. Rungs that `--json` has already, of this model under these settings, are not played again,
-so that a ladder may be stopped; one that was interrupted is.
+so that a ladder may be stopped; one that was interrupted is. `--picture` draws all that the file has of the model.
 
-Run: python -m benchmarks.ladder go9-int8 --games 200 --time 0.1 --json runs/ladder.jsonl
+Run: python -m benchmarks.ladder go9-int8 --games 200 --time 0.1 --json runs/ladder.jsonl --picture runs/ladder.svg
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,12 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import torch
+from matplotlib.figure import Figure
 
 from benchmarks.dials import Dials
 from benchmarks.dials import make_parser as dials_parser
 from benchmarks.match import SMALLEST_WITH_OPENINGS, Match
 from benchmarks.match import make_parser as match_parser
+from engine.elo import to_elo
 from engine.errors import InvalidConfig, TengenError
 from engine.model.catalog import Catalog
 from protocol.gtp.client import EngineError
@@ -53,7 +58,9 @@ def rungs(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], F
         name = "its policy without a search" if visits == 1 else f"itself with {visits} visits"
         found[name] = partial(against, ["--b", f"visits={visits}"])
     for earlier in options.earlier:
-        found[earlier] = partial(against, ["--model-b", earlier])
+        manifest = Catalog().resolve(earlier).manifest
+        name = f"{manifest.name} of step {manifest.training['step']:,}"
+        found[name] = partial(against, ["--model-b", earlier])
     for level in options.levels:
         found[f"GNU Go 3.8 level {level}"] = partial(_other, options, ["--opponent", "gnugo", "--level", str(level)])
     return found
@@ -100,12 +107,48 @@ def opening_plies(options: argparse.Namespace) -> int:
     return 2 if options.size >= SMALLEST_WITH_OPENINGS else 0
 
 
+def shares(figures: Figures) -> tuple[float, float, float]:
+    """The share of the points and its 95 % interval."""
+    low, high = figures["interval_95"]
+    return figures.get("share", figures.get("win_rate")), low, high
+
+
 def row(name: str, figures: Figures) -> str:
     """A line of the Markdown table."""
-    share = figures.get("share", figures.get("win_rate"))
-    low, high = figures["interval_95"]
+    share, low, high = shares(figures)
     results = f"{figures['wins']} / {figures['draws']} / {figures['losses']}"
     return f"| {name} | {figures['games']} | {results} | {share:.1%} [{low:.1%}, {high:.1%}] |"
+
+
+def plot(ladder: Sequence[Figures], model: str) -> Figure:
+    """Elo over each opponent, weakest first, with 95 % intervals; an arrow where every game was won."""
+    ladder = sorted(ladder, key=shares, reverse=True)
+    names = list(dict.fromkeys(figures["rung"] for figures in ladder))
+    times = sorted({figures["time_s"] for figures in ladder})
+    elos = [[to_elo(share) for share in shares(figures)] for figures in ladder]
+    farthest = 100.0 + max(abs(elo) for elo in itertools.chain(*elos) if math.isfinite(elo))
+    figure = Figure(figsize=(8, 1.4 + 0.34 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for figures, (mean, low, high) in zip(ladder, elos, strict=True):
+        index = times.index(figures["time_s"])
+        place = names.index(figures["rung"]) + 0.3 * (index - (len(times) - 1) / 2)
+        low, mean, high = (min(max(elo, -farthest), farthest) for elo in (low, mean, high))
+        axes.plot([low, high], [place, place], f"C{index}-")
+        axes.plot(mean, place, f"C{index}{'>' if mean == farthest else 'o'}", markersize=5)
+    for index, time_s in enumerate(times):
+        axes.plot([], [], f"C{index}o-", label=f"{time_s:g} s a move")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.axvline(0, color="0.8", zorder=0)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel(f"Elo of {model} over the opponent, with 95 % intervals (arrow: every game was won)")
+    figure.legend(loc="outside upper right", ncols=len(times))
+    return figure
+
+
+def kept(file: Path) -> list[Figures]:
+    """The rungs that `file` has."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def asked(options: argparse.Namespace) -> Figures:
@@ -137,14 +180,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--levels", nargs="*", type=int, default=LEVELS, help="of GNU Go; 1 5 10")
     add("--only", nargs="+", metavar="TEXT", help="rungs whose names contain one of these")
     add("--json", type=Path, required=True, metavar="FILE", help="where the figures are kept, a line a rung")
+    add("--picture", type=Path, metavar="FILE", help="draw what that file has of the model: .svg, .png")
     options = parser.parse_args(arguments)
     try:
         settings = asked(options)
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        done = {}
-        for line in map(json.loads, options.json.read_text().splitlines() if options.json.is_file() else ()):
-            if settings.items() <= line.items():
-                done[line["rung"]] = line
+        done = {line["rung"]: line for line in kept(options.json) if settings.items() <= line.items()}
         with tempfile.TemporaryDirectory() as folder:
             for name, play in rungs(options, Path(folder)).items():
                 if name in done or not (options.only is None or any(text in name for text in options.only)):
@@ -161,6 +202,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     print("| opponent | games | won / drawn / lost | share of the points [95 %] |\n|---|---|---|---|")
     print("\n".join(row(name, figures) for name, figures in done.items()))
+    if options.picture is not None:
+        ladder = [line for line in kept(options.json) if line["model"] == settings["model"]]
+        with mpl.rc_context({"svg.hashsalt": "ladder"}):
+            plot(ladder, settings["model"]).savefig(options.picture, metadata={"Date": None})
     return 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from benchmarks.ladder import main, untrained
+from benchmarks.ladder import main, plot, rungs, untrained
 from engine.model.folder import read_folder
 from engine.model.manifest import ModelManifest
 from tests.support.tiny_models import write_tiny_model
@@ -48,6 +49,28 @@ def test_komi_reaches_other_programs_too(tmp_path: Path, monkeypatch: pytest.Mon
     arguments = [model, *COMMON, "--json", str(tmp_path / "ladder.jsonl")]
     assert main([*arguments, "--only", "random"]) == 0
     assert match.call_args.args[0].komi == 1.5
+
+
+def test_the_picture_has_every_rung_of_the_model_and_no_other(tmp_path: Path) -> None:
+    model = str(write_tiny_model(tmp_path, "tiny", trained=(SIZE,)))
+    figures, picture = tmp_path / "ladder.jsonl", tmp_path / "ladder.svg"
+    identity = read_folder(Path(model)).manifest.identity
+    won = {"model": identity, "rung": "all won", "time_s": 0.1, "win_rate": 1.0, "interval_95": [0.9, 1.0]}
+    lines = [won, won | {"time_s": 1.0}, won | {"model": "other@0", "rung": "another model's"}]
+    figures.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main([model, *COMMON, "--json", str(figures), "--only", "16 visits", "--picture", str(picture)]) == 0
+    assert picture.read_text().startswith("<?xml")
+    ladder = [json.loads(line) for line in figures.read_text().splitlines()]
+    drawn = plot([line for line in ladder if line["model"] == identity], identity)
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["all won", "itself with 16 visits"]
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == [f"{s:g} s a move" for s in (0.01, 0.1, 1)]
+    markers = [line.get_marker() for line in drawn.axes[0].get_lines() if len(line.get_xdata()) == 1]
+    assert markers.count(">") == 2
+
+
+def test_earlier_models_are_named_by_their_step(tmp_path: Path) -> None:
+    options = Namespace(model="go9-int8", earlier=["go9"], levels=[])
+    assert list(rungs(options, tmp_path))[-1].startswith("go9 of step ")
 
 
 def test_what_was_interrupted_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
