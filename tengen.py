@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from engine import __version__, kernel_cache
+from engine import __version__
 from engine.errors import TengenError
 
 COMMANDS = {
@@ -59,7 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _call(name: str, arguments: list[str]) -> int:
     target, extra, _ = COMMANDS[name]
     module, function = target.split(":")
-    kernel_cache.prepare()  # before the first import of numba
     try:
         return int(getattr(importlib.import_module(module), function)(arguments) or 0)
     except ModuleNotFoundError as error:

@@ -34,7 +34,7 @@ def selfplay_table(config: TrainConfig, *, simulations: Sequence[int], device: s
     weights = Publisher(network, device=device).publish(network)
     yield "simulations  threads  moves/s  expected  in the network  expected"
     for count in simulations:
-        search = dataclasses.replace(config.search, num_simulations=count)
+        search = config.search.with_simulations(count)
         for threads in sorted({1, config.selfplay.search_threads}):
             selfplay = dataclasses.replace(config.selfplay, search_threads=threads)
             board = dataclasses.replace(config, search=search, selfplay=selfplay).boards[0]

@@ -97,12 +97,12 @@ def time_kernels(algorithm: str, batch: int, simulations: int, num_actions: int)
         for i in range(simulations):
             search.tree.considered_visits[:] = i // config.num_considered
             begin = time.thread_time()
-            count = select(search.tree, formula, active, descents, 0, batch)
+            count = select(search.tree, formula, active, descents)
             total += time.thread_time() - begin
             rows = evaluator.rows(batch)
             answers = evaluator.policy_logits[rows], evaluator.value[rows], evaluator.reward[rows]
             begin = time.thread_time()
-            expand_and_backup(search.tree, formula, descents, 0, batch, count, *answers)
+            expand_and_backup(search.tree, formula, active, descents, count, *answers)
             total += time.thread_time() - begin
         spent.append(1e6 * total / simulations / batch)
     assert (search.tree.node_visits[:, ROOT] == simulations + 1).all()

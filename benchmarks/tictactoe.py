@@ -40,7 +40,7 @@ def choices(checkpoint: Checkpoint, *, num_simulations: int) -> dict[tuple[Board
     config = checkpoint.config
     config = dataclasses.replace(
         config,
-        search=dataclasses.replace(config.search, num_simulations=num_simulations),
+        search=config.search.with_simulations(num_simulations),
         selfplay=dataclasses.replace(config.selfplay, num_games=POSITIONS_AT_A_TIME),
     )
     network = checkpoint.averaged_network()

@@ -1,33 +1,51 @@
 """Where compiled numba kernels are kept between two starts.
 
-numba writes beside the source, and where that is read-only into the user's cache folder. When neither can be written (a
-container with a read-only root, a service account without a home) it raises at import instead of compiling, so an
-entry point calls `prepare` before the first kernel is imported. Knows nothing of the kernels.
+numba compiles a kernel anew when its own file has changed, but not when a kernel that it calls or a constant that it
+knows has changed in another file: an upgraded engine could run old rules. So the folder is named after the source of
+all kernels. Nor can numba do without a folder that it can write (a container with a read-only root, a service account
+without a home): it then raises at import instead of compiling. Knows nothing of the kernels but their files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
-VARIABLE = "NUMBA_CACHE_DIR"
+VARIABLE: Final = "NUMBA_CACHE_DIR"
+PREFIX: Final = "tengen-kernels-"
+"""How our own folders' names begin."""
+SOURCES: Final = ("go/*.py", "model/*.py", "search/*.py", "grounded.py")
+"""The files of the package that kernels and their constants are in."""
 
 
 def prepare(package: Path = Path(__file__).parent) -> Path | None:
-    """Sets NUMBA_CACHE_DIR where numba would find no place of its own; returns the folder it set, or None.
+    """Sets NUMBA_CACHE_DIR to a folder for this source; returns it, or None where the user has chosen one.
 
-    A folder that the user chose is left alone. Where the user's cache folder is no place either, a private temporary
-    folder is used: kernels are then compiled at every start, which takes some seconds. Must run before numba is
-    imported.
+    It is in the package, or in the user's cache folder where that cannot be written. Where neither can, a private
+    temporary folder is used: kernels are then compiled at every start, which takes some seconds. Must run before numba
+    is imported, and does so with the first import of the engine.
     """
-    if VARIABLE in os.environ or _is_writable(package / "__pycache__"):
+    chosen = os.environ.get(VARIABLE)
+    if chosen and not Path(chosen).name.startswith(PREFIX):
         return None
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tengen"
-    if not _is_writable(folder):
-        folder = Path(tempfile.mkdtemp(prefix="tengen-"))
+    name = PREFIX + _digest(package)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    folder = next((f for f in (package / "__pycache__" / name, cache / "tengen" / name) if _is_writable(f)), None)
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     os.environ[VARIABLE] = str(folder)
     return folder
+
+
+def _digest(package: Path) -> str:
+    """Of the text of all `SOURCES`."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in SOURCES for path in package.glob(pattern)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _is_writable(folder: Path) -> bool:

@@ -157,8 +157,9 @@ def stray_prints(module: Module) -> list[str]:
 
 
 def import_effects(module: Module) -> list[str]:
-    """Calls made for their effect while the module is imported. Registering environments is Gymnasium's own way."""
-    if module.name == "trainer.envs":
+    """Calls made for their effect while the module is imported. Registering environments is Gymnasium's own way, and
+    numba has to be told of its cache before anything imports it."""
+    if module.name in ("engine", "trainer.envs"):
         return []
     calls = [node for node in module.tree().body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
     return [ast.unparse(node) for node in calls]

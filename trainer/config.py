@@ -302,15 +302,15 @@ def load_config(preset: str | Path, overrides: list[str] | None = None) -> Train
         raise InvalidConfig(f"{path}: {error}") from error
     for override in overrides or []:
         _apply(data, override)
+    _check_keys(with_stages(data), TrainConfig, prefix="")
     return config_from_dict(data)
 
 
 def config_from_dict(data: dict[str, Any]) -> TrainConfig:
-    """The inverse of `config_to_dict`, which may be of an earlier version; raises `InvalidConfig`."""
-    data = with_stages(data)
-    _check_keys(data, TrainConfig, prefix="")
+    """The inverse of `config_to_dict`, which may be of another version: settings that this one does not have are passed
+    over. Raises `InvalidConfig` for a value of the wrong type or out of range."""
     try:
-        return msgspec.convert(data, TrainConfig, str_keys=True)
+        return msgspec.convert(with_stages(data), TrainConfig, str_keys=True)
     except msgspec.ValidationError as error:
         raise InvalidConfig(f"configuration: {error}") from error
 

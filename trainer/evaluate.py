@@ -144,7 +144,8 @@ def evaluate(
     if games < 1:
         raise InvalidConfig(f"games {games!r} must be at least 1")
     search = checkpoint.config.search
-    search = dataclasses.replace(search, num_simulations=num_simulations or search.num_simulations)
+    if num_simulations is not None:
+        search = search.with_simulations(num_simulations)
     each = -(-games // 2) if search.two_player else games
     config = dataclasses.replace(
         checkpoint.config,

@@ -70,23 +70,21 @@ def _backup(tree: Tree, formula: Formula, b: int, leaf: int) -> None:
 def expand_and_backup(
     tree: Tree,
     formula: Formula,
+    active: NDArray[np.bool_],
     descents: Descents,
-    begin: int,
-    end: int,
     count: int,
     policy_logits: NDArray[np.float32],
     value: NDArray[np.float32],
     reward: NDArray[np.float32],
 ) -> None:
-    """Ends the simulations that `select` began in the trees begin <= b < end.
+    """Ends the simulations that `select` began with the same `active`, and of which `count` need the network.
 
-    The network's answers to the rows begin, ..., begin + count - 1 of `descents` are rows 0, ..., count - 1 of
-    `policy_logits` [>= count, A], `value` and `reward` [>= count], all float32.
+    Its answers are the first rows of `policy_logits` [>= count, A], `value` and `reward` [>= count], all float32.
     """
     for i in range(count):
-        b = descents.tree_index[begin + i]
+        b = descents.tree_index[i]
         _expand(tree, formula, b, descents.leaf[b], policy_logits[i], value[i], reward[i])
-    for b in range(begin, end):
+    for b in range(active.shape[0]):
         if descents.leaf[b] != NO_LEAF:
             _backup(tree, formula, b, descents.leaf[b])
             descents.leaf[b] = NO_LEAF
@@ -99,5 +97,5 @@ def finish_lane(lane: Lane, count: int) -> bool:
     Returns whether the tree has no room for another node.
     """
     tree, answer = lane.tree, (lane.policy_logits, lane.value, lane.reward)
-    expand_and_backup(tree, lane.formula, lane.descents, 0, 1, count, *answer)
+    expand_and_backup(tree, lane.formula, lane.active, lane.descents, count, *answer)
     return tree.num_nodes[0] == tree.status.shape[1]

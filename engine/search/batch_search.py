@@ -5,9 +5,7 @@ Knows trees, kernels and an `Evaluator`; knows nothing of games, boards or netwo
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +20,7 @@ from engine.search.config import Formula, SearchConfig
 from engine.search.kernels import select
 from engine.search.qvalues import read_root_statistics
 from engine.search.roots import RootBatch, masked_softmax, set_roots
-from engine.search.tree import Descents, allocate_descents, allocate_tree
+from engine.search.tree import allocate_descents, allocate_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +47,10 @@ class BatchResult:
 class BatchSearch:
     """Runs searches of up to `batch_size` roots with `config.num_simulations` simulations at most.
 
-    Uses the evaluator's slots 0 .. batch_size * (config.num_simulations + 1) - 1. One `run` at a time. `threads` shares
-    the trees out over that many threads during the compiled parts (worth it from about a thousand trees); results do
-    not depend on it.
+    Uses the evaluator's slots 0 .. batch_size * (config.num_simulations + 1) - 1. One `run` at a time.
     """
 
-    def __init__(
-        self, evaluator: Evaluator, *, batch_size: int, num_actions: int, config: SearchConfig, threads: int = 1
-    ) -> None:
+    def __init__(self, evaluator: Evaluator, *, batch_size: int, num_actions: int, config: SearchConfig) -> None:
         self.evaluator = evaluator
         self.config = config
         self.batch_size = batch_size
@@ -71,8 +65,6 @@ class BatchSearch:
         self._policy_logits = np.zeros((batch_size, num_actions), np.float32)
         self._value = np.zeros(batch_size, np.float32)
         self._reward = np.zeros(batch_size, np.float32)
-        self._threads = max(1, threads)
-        self._pool = ThreadPoolExecutor(self._threads, "search") if self._threads > 1 else None
 
     def run(
         self,
@@ -86,7 +78,8 @@ class BatchSearch:
         """Searches every root; blocks.
 
         `num_simulations` (one number, or one per root) defaults to the configuration's and may not exceed it; 0 gives
-        the network's own policy. `gumbel_scale` (one number, or one per root) multiplies the Gumbel noise drawn from
+        the network's own policy. Where it is less, no more than half as many root actions are considered, or the search
+        would be one ply deep. `gumbel_scale` (one number, or one per root) multiplies the Gumbel noise drawn from
         `rng`; `gumbel` [B, A] replaces the product. "puct" draws Dirichlet noise instead. Raises what the evaluator
         raises.
         """
@@ -104,8 +97,7 @@ class BatchSearch:
             prior = puct_root.add_dirichlet_noise(prior, roots.legal_mask, alpha=alpha, fraction=fraction, rng=rng)
         scores = gumbel_root.root_scores(output.policy_logits, roots.legal_mask, gumbel)
         set_roots(self.tree, roots, prior=prior, root_scores=scores, value=output.value)
-        num_considered = np.minimum(self.config.num_considered, roots.legal_mask.sum(axis=1))
-        table = gumbel_root.considered_table(num_considered, simulations)
+        table = gumbel_root.considered_table(self._num_considered(roots, simulations), simulations)
         for i in range(table.shape[0]):
             self.tree.considered_visits[: roots.size] = table[i]
             self._simulate(formula, simulations > i)
@@ -127,48 +119,29 @@ class BatchSearch:
             raise InvalidInput(f"num_simulations {wanted!r}: expected 0 to {self.config.num_simulations}")
         return simulations
 
+    def _num_considered(self, roots: RootBatch, simulations: NDArray[np.int64]) -> NDArray[np.int64]:
+        considered = np.minimum(self.config.num_considered, roots.legal_mask.sum(axis=1))
+        is_short = simulations < self.config.num_simulations
+        return np.where(is_short, np.minimum(considered, np.maximum(2, simulations // 2)), considered)
+
     def _evaluate_roots(self, roots: RootBatch) -> RootOutput:
         slots = np.arange(roots.size, dtype=np.int32) * np.int32(self.nodes_per_tree)
         return self.evaluator.initial(roots.observations, slots)
 
     def _simulate(self, formula: Formula, active: NDArray[np.bool_]) -> None:
         """One simulation in each active tree."""
-        bounds = np.linspace(0, active.shape[0], self._threads + 1).astype(int).tolist()
-        ranges = list(pairwise(bounds))
         descents = self._descents
-        if self._pool is None:
-            counts = [select(self.tree, formula, active, descents, 0, active.shape[0])]
-        else:
-            counts = list(self._pool.map(lambda r: select(self.tree, formula, active, descents, *r), ranges))
-        self._evaluate_leaves(descents, ranges, counts)
-        ends = np.cumsum(counts)
-
-        def finish(index: int) -> None:
-            begin, end = ranges[index]
-            rows = slice(int(ends[index]) - counts[index], None)
-            answers = self._policy_logits[rows], self._value[rows], self._reward[rows]
-            expand_and_backup(self.tree, formula, descents, begin, end, counts[index], *answers)
-
-        if self._pool is None:
-            finish(0)
-        else:
-            list(self._pool.map(finish, range(len(ranges))))
-
-    def _evaluate_leaves(self, descents: Descents, ranges: list[tuple[int, int]], counts: list[int]) -> None:
-        """Asks the network about the leaves of all ranges at once; fills the answer buffers from row 0."""
-        total = sum(counts)
-        if total == 0:
-            return
-        rows: slice | NDArray[np.intp] = slice(0, total)
-        if len(ranges) > 1:
-            parts = [np.arange(begin, begin + n) for (begin, _), n in zip(ranges, counts, strict=True)]
-            rows = np.concatenate(parts)
-        output = self.evaluator.recurrent(
-            descents.parent_slots[rows], descents.actions[rows], descents.to_play[rows], descents.child_slots[rows]
-        )
-        self._policy_logits[:total] = output.policy_logits
-        self._value[:total] = output.value
-        self._reward[:total] = output.reward
+        count = select(self.tree, formula, active, descents)
+        if count:
+            rows = slice(0, count)
+            output = self.evaluator.recurrent(
+                descents.parent_slots[rows], descents.actions[rows], descents.to_play[rows], descents.child_slots[rows]
+            )
+            self._policy_logits[rows] = output.policy_logits
+            self._value[rows] = output.value
+            self._reward[rows] = output.reward
+        answers = self._policy_logits, self._value, self._reward
+        expand_and_backup(self.tree, formula, active, descents, count, *answers)
 
     def _result(self, choice: RootChoice, formula: Formula, output: RootOutput) -> BatchResult:
         statistics = read_root_statistics(self.tree, formula, choice.roots.size)

@@ -6,7 +6,7 @@ Knows the papers' constants; knows nothing of trees, evaluators or time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from engine.errors import InvalidConfig
@@ -122,6 +122,11 @@ class SearchConfig:
             _require(
                 _is_finite(getattr(self, name)) and getattr(self, name) >= 0.0, name, getattr(self, name), "at least 0"
             )
+
+    def with_simulations(self, num_simulations: int) -> SearchConfig:
+        """The same for so many simulations, with no more root actions than they can look behind: half as many."""
+        considered = min(self.num_considered, max(2, num_simulations // 2))
+        return replace(self, num_simulations=num_simulations, num_considered=considered)
 
     def formula(self, *, pass_action: int) -> Formula:
         """These settings for the kernels."""

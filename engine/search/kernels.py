@@ -1,6 +1,5 @@
-"""Compiled search, first half: `select` over a range of trees, and the readings of their roots.
+"""Compiled search, first half: `select` over a batch of trees, and the readings of their roots.
 
-Compiled functions call functions of their own module only, because numba's cache notices no change in another file.
 `select` and `backup.expand_and_backup` make one simulation of every tree. They neither raise nor hold the GIL; two
 threads may work at once on different trees, never on the same one.
 
@@ -297,16 +296,16 @@ def _descend(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32], g
 
 
 @_entry
-def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: Descents, begin: int, end: int) -> int:
-    """Starts one simulation in each tree b of begin <= b < end with `active[b]`.
+def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: Descents) -> int:
+    """Starts one simulation in each tree b with `active[b]`.
 
-    Writes `descents.leaf[begin:end]` and the rows begin, begin + 1, ... of the other arrays of `descents`, one for each
-    leaf that needs the network. Returns the number of those rows.
+    Writes `descents.leaf` of as many trees as `active` has, and the first rows of the other arrays of `descents`, one
+    for each leaf that needs the network. Returns the number of those rows.
     """
     visited = np.empty(tree.children_index.shape[2], np.int32)
     gains = np.empty(tree.children_index.shape[2], np.float64)
-    row = begin
-    for b in range(begin, end):
+    row = 0
+    for b in range(active.shape[0]):
         descents.leaf[b] = NO_LEAF
         if not active[b]:
             continue
@@ -320,15 +319,14 @@ def select(tree: Tree, formula: Formula, active: NDArray[np.bool_], descents: De
             descents.child_slots[row] = b * tree.status.shape[1] + leaf
             descents.tree_index[row] = b
             row += 1
-    return row - begin
+    return row
 
 
 @_entry
 def begin_lane(lane: Lane) -> int:
     """`select` for the one tree of a lane. Returns COLLIDED, or how many leaves need the network: 1 or 0."""
     descents = lane.descents
-    trees = 0, 1  # in a tuple they are numbers, as from Python; constants would compile a `select` of their own
-    count = select(lane.tree, lane.formula, lane.active, descents, *trees)
+    count = select(lane.tree, lane.formula, lane.active, descents)
     return COLLIDED if descents.leaf[0] == NO_LEAF else count
 
 

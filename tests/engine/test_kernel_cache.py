@@ -30,19 +30,43 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def test_writable_package_is_numbas_own_business(tmp_path: Path) -> None:
-    assert kernel_cache.prepare(tmp_path) is None
-    assert kernel_cache.VARIABLE not in os.environ
+def prepared(package: Path) -> Path:
+    """The folder that `prepare` chooses and sets."""
+    folder = kernel_cache.prepare(package)
+    assert folder is not None
+    assert os.environ[kernel_cache.VARIABLE] == str(folder)
+    return folder
+
+
+def test_in_the_package_where_it_can_be_written(tmp_path: Path) -> None:
+    assert prepared(tmp_path).parent == tmp_path / "__pycache__"
 
 
 def test_users_cache_folder(read_only: Path, home: Path) -> None:
-    assert kernel_cache.prepare(read_only) == home / ".cache" / "tengen"
-    assert os.environ[kernel_cache.VARIABLE] == str(home / ".cache" / "tengen")
+    assert prepared(read_only).parent == home / ".cache" / "tengen"
 
 
 def test_xdg_cache_home(read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert kernel_cache.prepare(read_only) == tmp_path / "cache" / "tengen"
+    assert prepared(read_only).parent == tmp_path / "cache" / "tengen"
+
+
+def test_another_source_has_another_folder(tmp_path: Path) -> None:
+    source = tmp_path / "go" / "rules.py"
+    source.parent.mkdir()
+    source.write_text("A = 1")
+    before = prepared(tmp_path)
+    assert prepared(tmp_path) == before, "what a parent process of the same source chose stands"
+    source.write_text("A = 2")
+    assert prepared(tmp_path) != before
+
+
+def test_every_file_with_kernels_counts() -> None:
+    package = Path(kernel_cache.__file__).parent
+    known = {path for pattern in kernel_cache.SOURCES for path in package.glob(pattern)}
+    compiled = {path for path in package.rglob("*.py") if "import njit" in path.read_text()}
+    assert len(compiled) > 5
+    assert compiled <= known
 
 
 def test_private_temporary_folder_is_the_last_resort(read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,5 +86,5 @@ def test_the_users_choice_stands(read_only: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_does_not_import_numba_itself() -> None:
-    program = "import sys; from engine import kernel_cache; kernel_cache.prepare(); sys.exit('numba' in sys.modules)"
+    program = "import engine, sys; sys.exit('numba' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)

@@ -15,6 +15,12 @@ def test_presets_load_and_round_trip(preset: str) -> None:
     assert config_from_dict(config_to_dict(config)) == config
 
 
+def test_settings_of_another_version_are_passed_over() -> None:
+    plain = config_to_dict(load_config("go5"))
+    plain["search"]["since_deleted"] = 1
+    assert config_from_dict(plain) == load_config("go5")
+
+
 def test_overrides() -> None:
     config = load_config("go5", ["learner.batch_size=64", "network.value.bins=5", "name=other", "env.komi_low=-1.5"])
     assert (config.learner.batch_size, config.network.value.bins, config.name) == (64, 5, "other")

@@ -133,6 +133,5 @@ def with_size(config: TrainConfig, size: int, *, num_simulations: int | None = N
             komi = min(7.0, size * size // 2)
             env = dataclasses.replace(env, komi_low=komi, komi_high=komi)
     if num_simulations is not None:
-        considered = min(search.num_considered, max(2, num_simulations // 2))
-        search = dataclasses.replace(search, num_simulations=num_simulations, num_considered=considered)
+        search = search.with_simulations(num_simulations)
     return dataclasses.replace(board, env=env, search=search)

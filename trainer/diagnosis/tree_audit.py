@@ -45,7 +45,7 @@ def audit_trees(
 ) -> dict[str, Any]:
     """Searches every position and compares its tree with the rules. The evaluator needs
     `len(positions) * (num_simulations + 1)` slots."""
-    config = dataclasses.replace(config, num_simulations=num_simulations, dirichlet_fraction=0.0)
+    config = dataclasses.replace(config.with_simulations(num_simulations), dirichlet_fraction=0.0)
     boards = replay_to(positions, size)
     search = BatchSearch(evaluator, batch_size=len(positions), num_actions=boards.num_actions, config=config)
     search.run(roots_of(boards), rng=rng, gumbel_scale=0.0)

@@ -34,11 +34,9 @@ def make_roots(batch: int, num_actions: int, *, seed: int = 0, **fields: object)
     return RootBatch(**(defaults | fields))  # type: ignore[arg-type]
 
 
-def make_search(
-    config: SearchConfig, batch: int, num_actions: int, *, sign: float = 1.0, threads: int = 1
-) -> BatchSearch:
+def make_search(config: SearchConfig, batch: int, num_actions: int, *, sign: float = 1.0) -> BatchSearch:
     evaluator = PathEvaluator(batch * (config.num_simulations + 1), num_actions, sign=sign)
-    return BatchSearch(evaluator, batch_size=batch, num_actions=num_actions, config=config, threads=threads)
+    return BatchSearch(evaluator, batch_size=batch, num_actions=num_actions, config=config)
 
 
 def run(search: BatchSearch, roots: RootBatch, **arguments: object) -> BatchResult:
@@ -166,15 +164,6 @@ def test_who_is_beside_in_the_batch_does_not_matter(config: SearchConfig) -> Non
 
 
 @BOTH
-def test_threads_do_not_matter(config: SearchConfig) -> None:
-    roots = make_roots(13, 9, pass_action=8)
-    simulations = np.arange(13) % 25
-    single = run(make_search(config, 13, 9), roots, num_simulations=simulations)
-    several = run(make_search(config, 13, 9, threads=3), roots, num_simulations=simulations)
-    assert_same(single, several)
-
-
-@BOTH
 def test_same_seed_same_result(config: SearchConfig) -> None:
     roots = make_roots(8, 9)
     search = make_search(config, 8, 9)
@@ -212,6 +201,16 @@ def test_simulations_may_differ_by_tree(config: SearchConfig) -> None:
     assert search.evaluator.rows == simulations.sum()  # type: ignore[attr-defined]
     assert result.root_value[0] == result.raw_value[0]
     assert roots.legal_mask[0, result.action[0]]
+
+
+def test_a_search_cut_short_still_looks_deeper_than_one_ply() -> None:
+    config = SearchConfig(num_simulations=24, num_considered=12)
+    simulations = np.array([24, 12, 8, 1])
+    result = run(make_search(config, 4, 16), make_roots(4, 16), num_simulations=simulations)
+    assert (result.visits > 0).sum(axis=1).tolist()[1:] == [6, 4, 1]
+    assert result.visits.max(axis=1).tolist()[1:3] == [4, 3]
+    assert config.with_simulations(8).num_considered == 4
+    assert config.with_simulations(100).num_considered == 12
 
 
 @BOTH
