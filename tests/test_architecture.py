@@ -47,7 +47,7 @@ THEIRS = {
     "tournament": {"matplotlib", "numpy", "psutil", "rich", "scipy"},
     "trainer": {
         *{"gymnasium", "matplotlib", "msgspec", "numba", "numpy", "onnx", "onnxscript"},
-        *{"ray", "rich", "safetensors", "scipy", "tensorboard", "torch"},
+        *{"ray", "rich", "safetensors", "tensorboard", "torch"},
     },
 }
 PICKLING = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
