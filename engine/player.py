@@ -361,7 +361,6 @@ class Player:
         return Limits(
             time_s=budget.time_s,
             extra_s=budget.extra_s,
-            least_s=budget.least_s,
             visits=settings.visits,
             playouts=settings.playouts,
             early_stop=True,

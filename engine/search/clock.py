@@ -27,10 +27,8 @@ _RESERVED_PERIODS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allotment:
-    """Seconds for one move, with the lag already taken off; 0 <= least_s <= recommended_s <= most_s."""
+    """Seconds for one move, with the lag already taken off; 0 <= recommended_s <= most_s."""
 
-    least_s: float
-    """Thinking shorter gains nothing: the time is lost anyway."""
     recommended_s: float
     """To think."""
     most_s: float
@@ -45,8 +43,6 @@ class Budget:
     """For a move whose choice is clear then."""
     extra_s: float
     """More, for one that is not."""
-    least_s: float = 0.0
-    """What is not used of this is lost: to stop earlier saves nothing. <= time_s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,33 +75,27 @@ def without_lag(seconds: float, lag_s: float) -> float:
 def allot(settings: TimeSettings, left: TimeLeft, *, turns: TurnsLeft, lag_s: float) -> Allotment:
     """The share of one move. `settings` must have a limit."""
     shares = _allot_overtime if settings.periods else _allot_main
-    least_s, recommended_s, most_s, lags = shares(settings, left, turns, lag_s)
+    recommended_s, most_s, lags = shares(settings, left, turns, lag_s)
     most_s = max(0.0, without_lag(min(most_s, settings.max_move_s), lags * lag_s))
     recommended_s = min(max(0.0, without_lag(recommended_s, lags * lag_s)), most_s)
-    least_s = min(max(0.0, without_lag(least_s, lags * lag_s)), recommended_s)
-    return Allotment(least_s=least_s, recommended_s=recommended_s, most_s=most_s)
+    return Allotment(recommended_s=recommended_s, most_s=most_s)
 
 
-def _allot_main(
-    settings: TimeSettings, left: TimeLeft, turns: TurnsLeft, lag_s: float
-) -> tuple[float, float, float, int]:
-    """Least, recommended and most time, and the lags to take off, of absolute and Fischer time."""
+def _allot_main(settings: TimeSettings, left: TimeLeft, turns: TurnsLeft, lag_s: float) -> tuple[float, float, int]:
+    """Recommended and most time, and the lags to take off, of absolute and Fischer time."""
     increment_s = settings.increment_s
     if left.main_s <= increment_s:
-        return 0.0, without_lag(left.main_s, lag_s), left.main_s, 1
+        return without_lag(left.main_s, lag_s), left.main_s, 1
     excess_s = without_lag(left.main_s - increment_s, lag_s)
     share_s = min(excess_s / turns.increment, excess_s / turns.absolute + 2 * increment_s)
-    return 0.0, increment_s + share_s, min(left.main_s, increment_s + excess_s / 5), 1
+    return increment_s + share_s, min(left.main_s, increment_s + excess_s / 5), 1
 
 
-def _allot_overtime(
-    settings: TimeSettings, left: TimeLeft, turns: TurnsLeft, lag_s: float
-) -> tuple[float, float, float, int]:
+def _allot_overtime(settings: TimeSettings, left: TimeLeft, turns: TurnsLeft, lag_s: float) -> tuple[float, float, int]:
     """The same for byo-yomi and Canadian time."""
     if left.in_overtime and left.periods <= _RESERVED_PERIODS:
         lags = 2 if left.periods <= 1 and left.stones <= 1 else 1
-        least_s = left.period_s if left.stones <= 1 else 0.0
-        return least_s, left.period_s / left.stones, left.period_s / (0.75 * left.stones + 0.25), lags
+        return left.period_s / left.stones, left.period_s / (0.75 * left.stones + 0.25), lags
     main_s = left.period_s if left.in_overtime else left.main_s
     spare_periods = max(left.periods - _RESERVED_PERIODS, 0) - (1 if left.in_overtime else 0)
     main_s += spare_periods * settings.period_s
@@ -115,7 +105,7 @@ def _allot_overtime(
         most_s = main_s + longest_s
     lags = 2 if most_s > main_s and left.periods <= 1 and settings.stones <= 1 else 1
     recommended_s = _share_before_overtime(main_s, settings.period_s / settings.stones, turns)
-    return 0.0, _to_period_end(recommended_s, settings, left), most_s, lags
+    return _to_period_end(recommended_s, settings, left), most_s, lags
 
 
 def _share_before_overtime(main_s: float, per_move_s: float, turns: TurnsLeft) -> float:
@@ -246,6 +236,6 @@ class GameClock:
         turns = TurnsLeft.estimate(size=size, num_stones=num_stones)
         share = allot(settings, left, turns=turns, lag_s=self.lag_s)
         most_s = min(max(0.0, without_lag(left.total_s(settings), self.lag_s)), self.max_s)
-        time_s = max(FLOOR_S, min(max(share.recommended_s, share.least_s), most_s))
+        time_s = max(FLOOR_S, min(share.recommended_s, most_s))
         extra_s = min(EXTRA_SHARE * time_s, min(share.most_s, most_s) - time_s)
-        return Budget(time_s=time_s, extra_s=max(0.0, extra_s), least_s=min(share.least_s, time_s))
+        return Budget(time_s=time_s, extra_s=max(0.0, extra_s))

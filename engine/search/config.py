@@ -85,11 +85,6 @@ class SearchConfig:
     """"lcb": the lower bound is so many standard errors below Q. >= 0."""
     lcb_min_share: float = 0.15
     """"lcb": least share of the most visits that an action needs to be chosen. In (0, 1]."""
-    settle_distance: float = 0.0
-    """PUCT, early stop: end when the visits, extended to the limit without network, have moved by less than this since
-    half of them (L1, in [0, 2]); 0: never; 0.1 is the paper's (V-MCTS)."""
-    settle_share: float = 0.2
-    """See `settle_distance`; not before this share of the simulations. In [0, 1]."""
     dirichlet_alpha: float = 0.15
     """PUCT: concentration of the noise on the root prior. > 0."""
     dirichlet_fraction: float = 0.0
@@ -108,17 +103,13 @@ class SearchConfig:
         _require(0.0 <= self.dirichlet_fraction <= 1.0, "dirichlet_fraction", self.dirichlet_fraction, "in [0, 1]")
         _require(self.choice in ("visits", "lcb"), "choice", self.choice, '"visits" or "lcb"')
         _require(0.0 < self.lcb_min_share <= 1.0, "lcb_min_share", self.lcb_min_share, "in (0, 1]")
-        _require(0.0 <= self.settle_share <= 1.0, "settle_share", self.settle_share, "in [0, 1]")
         if self.value_transform == "minmax":
             _require(self.choice == "visits", "choice", self.choice, '"visits" where values are no outcomes')
-            _require(
-                self.settle_distance == 0.0, "settle_distance", self.settle_distance, "0 where values are no outcomes"
-            )
         for name in ("c_puct_base", "minmax_floor", "dirichlet_alpha"):
             _require(
                 _is_finite(getattr(self, name)) and getattr(self, name) > 0.0, name, getattr(self, name), "above 0"
             )
-        for name in ("c_visit", "c_scale", "c_puct_init", "fpu_reduction", "lcb_stdevs", "settle_distance"):
+        for name in ("c_visit", "c_scale", "c_puct_init", "fpu_reduction", "lcb_stdevs"):
             _require(
                 _is_finite(getattr(self, name)) and getattr(self, name) >= 0.0, name, getattr(self, name), "at least 0"
             )

@@ -37,16 +37,13 @@ class Limits:
     """Seconds after `time_s` that the search may go on while its choice is unstable; with `early_stop`. >= 0."""
     early_stop: bool = False
     """End as soon as the choice is made (StopReason.ONLY_MOVE, DECIDED); for playing, not for analysis."""
-    least_s: float = 0.0
-    """Seconds before which a choice that has only settled does not end the search: they cannot be saved. >= 0."""
 
     def __post_init__(self) -> None:
         """Raises `InvalidInput` for a limit out of range."""
         if self.time_s is not None and not (math.isfinite(self.time_s) and self.time_s >= 0.0):
             raise InvalidInput(f"time limit {self.time_s!r}: expected a number of seconds, 0 or more")
-        for name, seconds in (("extra", self.extra_s), ("least", self.least_s)):
-            if not (math.isfinite(seconds) and seconds >= 0.0):
-                raise InvalidInput(f"{name} time {seconds!r}: expected a number of seconds, 0 or more")
+        if not (math.isfinite(self.extra_s) and self.extra_s >= 0.0):
+            raise InvalidInput(f"extra time {self.extra_s!r}: expected a number of seconds, 0 or more")
         if self.visits is not None and self.visits < 1:
             raise InvalidInput(f"visit limit {self.visits!r}: expected 1 or more")
         if self.playouts is not None and self.playouts < 0:

@@ -15,7 +15,6 @@ from engine.search.choice import RootChoice
 from engine.search.limits import Limits, is_overtaking_possible, simulations_left
 from engine.search.qvalues import RootStatistics
 from engine.search.result import StopReason
-from engine.search.settling import Settling
 
 _LOOK_INTERVAL: Final = 16
 """Simulations between two looks at the root, at first."""
@@ -48,9 +47,6 @@ class StopRules:
         self._must_be_stable = config.choice == "lcb" or limits.extra_s > 0.0
         self._elapsed_s = elapsed_s
         self._statistics = statistics
-        self._settling: Settling | None = None
-        if config.settle_distance > 0.0:
-            self._settling = Settling(config, prior=choice.prior[0], to_play=self._to_play)
         self._next_look = _LOOK_INTERVAL
         self._leader = -1
         self._leads_since = 0
@@ -93,8 +89,6 @@ class StopRules:
         may_decide = self._is_stable or not self._must_be_stable
         if may_decide and not is_overtaking_possible(statistics.visits[0], left):
             return StopReason.DECIDED
-        if self._settling is not None and self._settling.has_settled(statistics, left):
-            return StopReason.DECIDED if self._elapsed_s() >= self._limits.least_s else None
         return None
 
     def _look(self, simulations: int) -> RootStatistics:

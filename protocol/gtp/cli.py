@@ -99,7 +99,7 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         model=options.model,
         threads=options.threads,
         algorithm=options.algorithm,
-        search=SearchConfig(choice=options.choice, settle_distance=options.settle),
+        search=SearchConfig(choice=options.choice),
         temperature=options.temperature,
         ponder=options.ponder,
         rules_depth=options.rules_depth,
@@ -152,13 +152,6 @@ def make_parser() -> argparse.ArgumentParser:
         choices=("visits", "lcb"),
         default="lcb",
         help="play the most visited move, or the one whose value is least likely to be bad; %(default)s",
-    )
-    strength.add_argument(
-        "--settle",
-        metavar="D",
-        type=float,
-        default=0.0,
-        help="stop when the search has moved by less than this since its half, 0.1 for example; %(default)s: never",
     )
     strength.add_argument(
         "--rules-depth",

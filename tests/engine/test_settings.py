@@ -73,9 +73,9 @@ def test_considered_actions(visits: int | None, considered: int) -> None:
 
 
 def test_the_search_s_constants_are_the_settings_own() -> None:
-    settings = PlayerSettings(search=SearchConfig(choice="lcb", settle_distance=0.1, c_puct_init=0.5))
+    settings = PlayerSettings(search=SearchConfig(choice="lcb", c_puct_init=0.5))
     assert settings.search_config(None) == SearchConfig(
-        algorithm="puct", num_considered=16, choice="lcb", settle_distance=0.1, c_puct_init=0.5
+        algorithm="puct", num_considered=16, choice="lcb", c_puct_init=0.5
     )
     assert settings.search_config(16).algorithm == "gumbel"
 

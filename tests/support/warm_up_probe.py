@@ -43,8 +43,9 @@ def play(player: Player) -> None:
 def main(folder: str) -> None:
     """Waits for the player, plays, prints."""
     models = CatalogModels(Catalog([Path(folder)]))
-    search = SearchConfig(choice="lcb", settle_distance=0.1)
-    settings = PlayerSettings(threads=1, algorithm="puct", visits=200, max_memory_mib=16, search=search)
+    settings = PlayerSettings(
+        threads=1, algorithm="puct", visits=200, max_memory_mib=16, search=SearchConfig(choice="lcb")
+    )
     player = Player(models=models, settings=settings, board_size=5)
     assert player.ensure_ready(), player.ready_error
     before = compiled()

@@ -54,5 +54,3 @@ def test_without_visits_the_network_decides() -> None:
 def test_bounds_are_for_outcomes() -> None:
     with pytest.raises(InvalidConfig, match="choice"):
         SearchConfig(algorithm="puct", choice="lcb", value_transform="minmax")
-    with pytest.raises(InvalidConfig, match="settle_distance"):
-        SearchConfig(algorithm="puct", settle_distance=0.1, value_transform="minmax")

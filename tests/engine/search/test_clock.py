@@ -402,21 +402,3 @@ def test_extra_time_never_loses_on_time(main_s: float, increment_s: float) -> No
         assert left is not None
         if budget.time_s > FLOOR_S:
             assert left.main_s > 0.0
-
-
-@pytest.mark.parametrize(
-    ("label", "settings", "least_s"),
-    [
-        ("absolute", TimeSettings.absolute(600), 0.0),
-        ("none", TimeSettings.none(), 0.0),
-        ("byo-yomi, main time", TimeSettings.byo_yomi(600, 10, 3), 0.0),
-        ("a period of one stone", TimeSettings.byo_yomi(0, 10, 3), 9.8),
-        ("of several", TimeSettings.canadian(0, 60, 5), 0.0),
-    ],
-)
-def test_time_that_is_lost_unless_used(label: str, settings: TimeSettings, least_s: float) -> None:
-    clock, watch = make_clock(settings, lag_s=0.2)
-    think(clock, watch, 1)
-    budget = clock.budget(BLACK, size=9, num_stones=0)
-    assert budget.least_s == pytest.approx(least_s), label
-    assert budget.least_s <= budget.time_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from engine.search.limits import Limits
 from engine.search.qvalues import RootStatistics
 from engine.search.result import StopReason
 from engine.search.roots import RootBatch
-from engine.search.settling import Settling, extend_visits
 from engine.search.stopping import StopRules
 
 ACTIONS = 3
@@ -135,61 +134,3 @@ def test_lcb_is_not_decided_against_a_better_contender() -> None:
     script = Script(Limits(visits=200, early_stop=True), config)
     assert script.at(0.0, [30, 10, 0], LEADS) is None
     assert script.at(0.0, [150, 25, 0], LEADS) is StopReason.DECIDED
-
-
-# --- settling
-
-
-def test_extended_visits_are_those_of_a_search_with_fixed_values() -> None:
-    q01 = np.array([0.6, 0.5, 0.4])
-    visits = np.array([6, 3, 1], np.int32)
-    shares = extend_visits(visits, q01, PRIOR[0], 1.25, 19652.0, 110.0)
-    counts, total = visits.astype(float), 10
-    for _ in range(100):
-        score = q01 + 1.25 * np.sqrt(total) * PRIOR[0] / (1 + counts)
-        counts[score.argmax()] += 1
-        total += 1
-    np.testing.assert_allclose(shares, counts / 110.0, atol=0.011)
-    np.testing.assert_allclose(extend_visits(visits, q01, PRIOR[0], 1.25, 19652.0, 10.0), visits / 10.0)
-
-
-def settling(**fields: float) -> Settling:
-    config = SearchConfig(algorithm="puct", settle_distance=0.1, **fields)  # type: ignore[arg-type]
-    return Settling(config, prior=PRIOR[0], to_play=1)
-
-
-def test_values_that_stay_settle() -> None:
-    search = settling()
-    assert not search.has_settled(statistics_of([30, 15, 5], LEADS), 150.0)  # nothing to compare with yet
-    assert search.has_settled(statistics_of([65, 26, 9], LEADS), 100.0)
-
-
-def test_values_that_move_do_not_settle() -> None:
-    search = settling()
-    search.has_settled(statistics_of([30, 15, 5], LEADS), 150.0)
-    assert not search.has_settled(statistics_of([50, 41, 9], BETTER_BEHIND), 100.0)
-
-
-@pytest.mark.parametrize(("left", "share"), [(float("inf"), 0.2), (900.0, 0.2), (150.0, 0.5)])
-def test_does_not_settle_too_early(left: float, share: float) -> None:
-    search = settling(settle_share=share)
-    search.has_settled(statistics_of([30, 15, 5], LEADS), left + 50)
-    assert not search.has_settled(statistics_of([65, 26, 9], LEADS), left)
-
-
-def test_a_settled_search_is_decided() -> None:
-    plain = SearchConfig(algorithm="puct", c_puct_init=1.25)
-    config = replace(plain, settle_distance=0.1)
-    for chosen, expected in ((config, StopReason.DECIDED), (plain, None)):
-        script = Script(Limits(visits=201, early_stop=True), chosen)
-        assert script.at(0.0, [30, 15, 5], LEADS) is None
-        assert script.at(0.0, [60, 31, 9], LEADS) is expected
-
-
-def test_time_that_cannot_be_saved_is_used() -> None:
-    """A period of one stone: what a settled search would leave over is lost."""
-    config = SearchConfig(algorithm="puct", c_puct_init=1.25, settle_distance=0.1)
-    script = Script(Limits(visits=201, early_stop=True, time_s=9.0, least_s=1.0), config)
-    assert script.at(0.0, [30, 15, 5], LEADS) is None
-    assert script.at(0.5, [60, 31, 9], LEADS) is None
-    assert script.at(1.0, [75, 38, 12], LEADS) is StopReason.DECIDED
