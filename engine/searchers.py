@@ -25,7 +25,6 @@ from engine.model.cache import CachedEvaluator, EvaluationCache
 from engine.model.contract import Evaluator, PositionEvaluator
 from engine.model.manifest import ModelManifest
 from engine.model_source import ModelSource
-from engine.root_symmetries import NUM_SYMMETRIES, SymmetricRoots
 from engine.search.config import SearchConfig
 from engine.search.handle import SearchHandle
 from engine.search.limits import Limits
@@ -90,8 +89,6 @@ class Searcher:
                 reground_every=settings.reground_every,
                 num_slots=node_limit(manifest, size, settings),
             )
-        if settings.root_symmetries:
-            evaluator = SymmetricRoots(evaluator, size=size)
         self._handle: SearchHandle | None = None
         self._turn: Turn | None = None
         self._search = Search(
@@ -119,7 +116,7 @@ class Searcher:
     ) -> Searcher:
         """Loads the model `name` (None: the best one for the board size). Raises `ModelError`."""
         manifest = models.find(name, size)
-        num_slots = node_limit(manifest, size, settings) if imagines(settings) else NUM_SYMMETRIES
+        num_slots = node_limit(manifest, size, settings) if imagines(settings) else 1  # the root's
         network = models.open(name, size, num_slots=num_slots)
         return cls(network, manifest, size, settings, cache=cache, clock=clock, on_full=on_full)
 

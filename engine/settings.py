@@ -64,8 +64,6 @@ class PlayerSettings:
     """At every so many plies below the root the search looks at the real position instead of imagining it: 1, always,
     is AlphaZero, and much stronger with the models of today; 0, never, is MuZero. At most MOST_PLIES_IMAGINED. Fixed
     when the network is loaded."""
-    root_symmetries: bool = False
-    """Whether the root's evaluation is the mean over the board's eight symmetries; fixed when the network is loaded."""
     device: str = "cpu"
     """Where networks run: a name of `engine.model.runtime.PROVIDERS`, for some with a number: "cuda:1"."""
     reuse_tree: bool = True

@@ -104,7 +104,6 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         ponder=options.ponder,
         rules_depth=options.rules_depth,
         reground_every=options.reground_every,
-        root_symmetries=options.root_symmetries,
         device=options.device,
         time_s=options.time,
         visits=options.visits,
@@ -166,9 +165,6 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         default=1,
         help="look at the real board every so many plies ahead: %(default)s is AlphaZero; 0: never, as in MuZero",
-    )
-    strength.add_argument(
-        "--root-symmetries", action="store_true", help="judge the board turned and mirrored, and take the mean"
     )
     strength.add_argument("--ponder", action="store_true", help="think in the opponent's time, a minute at most")
     strength.add_argument(

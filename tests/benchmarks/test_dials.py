@@ -32,12 +32,12 @@ def make_side(tmp_path: Path) -> Side:
 
 
 def test_settings_are_fields_of_either_kind() -> None:
-    words = ["algorithm=puct", "root_symmetries=true", "c_puct_init=0.6", "choice=lcb"]
+    words = ["algorithm=puct", "ponder=true", "c_puct_init=0.6", "choice=lcb"]
     assert parse_settings(words, threads=2) == PlayerSettings(
         threads=2,
         resign=False,
         algorithm="puct",
-        root_symmetries=True,
+        ponder=True,
         search=SearchConfig(c_puct_init=0.6, choice="lcb"),
     )
     for wrong in ("c_puct_init", "speed=3", "search=1"):

@@ -107,13 +107,12 @@ def test_the_network_gets_as_many_slots_as_the_tree_has_nodes() -> None:
         assert searcher._search.evaluator.num_slots == models.opened[0].num_slots
 
 
-@pytest.mark.parametrize(("symmetries", "taken"), [(False, 0), (True, 7)])
-def test_where_nothing_is_imagined_the_network_has_room_for_roots_only(symmetries: bool, taken: int) -> None:
+def test_where_nothing_is_imagined_the_network_has_room_for_roots_only() -> None:
     models = ScriptedModels(9)
-    settings = PlayerSettings(threads=1, max_memory_mib=16, root_symmetries=symmetries)
+    settings = PlayerSettings(threads=1, max_memory_mib=16)
     searcher = Searcher.open(models, None, 9, settings)
-    assert models.opened[0].num_slots == 8
-    assert searcher._search.evaluator.num_slots == node_limit(scripted_manifest((9,)), 9, settings) - taken
+    assert models.opened[0].num_slots == 1
+    assert searcher._search.evaluator.num_slots == node_limit(scripted_manifest((9,)), 9, settings)
     result = searcher.start(Turn.of(Position(9), BLACK), Limits(visits=100), seed=0, settings=settings).wait()
     assert result.total_visits == 100
 
