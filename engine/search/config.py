@@ -17,7 +17,6 @@ PUCT = 1
 FIXED = 0
 MINMAX = 1
 
-NO_DEPTH_LIMIT = 2**30
 PRIOR_FLOOR = 1e-30
 """No action that may be tried has a smaller prior."""
 LOWEST_SCORE = -1e9
@@ -41,8 +40,6 @@ class Formula(NamedTuple):
     fpu_reduction: float
     pass_action: int
     """The action that passes, or NO_PASS."""
-    max_depth: int
-    """No node is deeper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +73,6 @@ class SearchConfig:
     that the tree has seen (MuZero, Appendix B), for rewards of unknown scale."""
     minmax_floor: float = 0.01
     """"minmax" divides by at least this much, so that noise is not stretched to the whole range. > 0."""
-    max_depth: int = 0
-    """No node is more plies below the root than this: one that is, gives its own value again; 0: no limit."""
     choice: Literal["visits", "lcb"] = "visits"
     """PUCT: the action to play. "visits": the most visited; "lcb": of those with many visits, the one whose value is
     least likely to be bad (KataGo, Leela Zero); for outcomes in [-1, 1]."""
@@ -98,7 +93,6 @@ class SearchConfig:
         )
         _require(self.num_simulations >= 1, "num_simulations", self.num_simulations, "at least 1")
         _require(self.num_considered >= 1, "num_considered", self.num_considered, "at least 1")
-        _require(self.max_depth >= 0, "max_depth", self.max_depth, "at least 0")
         _require(0.0 < self.discount <= 1.0, "discount", self.discount, "in (0, 1]")
         _require(0.0 <= self.dirichlet_fraction <= 1.0, "dirichlet_fraction", self.dirichlet_fraction, "in [0, 1]")
         _require(self.choice in ("visits", "lcb"), "choice", self.choice, '"visits" or "lcb"')
@@ -133,7 +127,6 @@ class SearchConfig:
             puct_base=float(self.c_puct_base),
             fpu_reduction=float(self.fpu_reduction),
             pass_action=int(pass_action),
-            max_depth=int(self.max_depth) or NO_DEPTH_LIMIT,
         )
 
 

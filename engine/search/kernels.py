@@ -272,12 +272,9 @@ def _release(tree: Tree, b: int, node: int) -> None:
 @_inner
 def _descend(tree: Tree, formula: Formula, b: int, visited: NDArray[np.int32], gains: NDArray[np.float64]) -> int:
     """One simulation's way down, marked by virtual visits. Returns the leaf, or NO_LEAF after a collision."""
-    node, depth = ROOT, 0
+    node = ROOT
     tree.virtual_visits[b, ROOT] += 1
     while tree.status[b, node] == EXPANDED:
-        if depth == formula.max_depth:
-            return node
-        depth += 1
         if formula.algorithm != GUMBEL:
             action = _choose_puct(tree, formula, b, node, visited)
         elif node == ROOT:
