@@ -122,7 +122,7 @@ def batch_gains(model: LoadedModel, size: int) -> list[float]:
     """Evaluations per core-second at each of `BATCHES`, as a multiple of batch 1."""
     calls = []
     for batch in (1, *BATCHES):
-        evaluator = OnnxEvaluator(model, board_size=size, num_slots=2 * batch)
+        evaluator = OnnxEvaluator.from_model(model, board_size=size, num_slots=2 * batch)
         parents, children = np.arange(2 * batch, dtype=np.int32).reshape(2, batch)
         evaluator.initial(np.zeros((batch, evaluator.shape.observation_size, size, size), np.float32), parents)
         arguments = parents, np.zeros(batch, np.int32), np.ones(batch, np.int8), children
@@ -145,7 +145,7 @@ def main() -> None:
         gains = ", ".join(f"{gain:.2f} at {b}" for b, gain in zip(BATCHES, batch_gains(model, size), strict=True))
         print(f"{name} on {size}x{size}: the network alone, as a multiple of batch 1: {gains}")
         for count in options.searches:
-            evaluator = OnnxEvaluator(model, board_size=size, num_slots=count * visits)
+            evaluator = OnnxEvaluator.from_model(model, board_size=size, num_slots=count * visits)
             run_searches(evaluator, size, count=count, visits=50, meet=True)
             pairs = [
                 [run_searches(evaluator, size, count=count, visits=visits, meet=meet) for meet in (False, True)]

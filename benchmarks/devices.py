@@ -47,7 +47,9 @@ def compare(model: LoadedModel, devices: list[str], *, callers: int) -> None:
     """Prints one line for each device."""
     size = max(model.manifest.trained_sizes)
     evaluators = [
-        OnnxEvaluator(model, board_size=size, num_slots=POSITIONS, device=device, callers=callers, halves=False)
+        OnnxEvaluator.from_model(
+            model, board_size=size, num_slots=POSITIONS, device=device, callers=callers, halves=False
+        )
         for device in ("cpu", *devices)
     ]
     expected, *found = (walk(evaluator, size) for evaluator in evaluators)

@@ -50,7 +50,7 @@ def best_rates(calls: list[Callable[[], object]], *, repeat: int) -> list[float]
 def measure(model: ModelBytes, *, size: int, batch: int, repeat: int) -> tuple[float, float]:
     """Evaluations per core-second through the evaluator, and of the session alone."""
     rng = np.random.default_rng(0)
-    evaluator = OnnxEvaluator.from_bytes(*model, board_size=size, num_slots=batch * NODES)
+    evaluator = OnnxEvaluator(*model, board_size=size, num_slots=batch * NODES)
     parents = (NODES * np.arange(batch)).astype(np.int32)
     children = parents + 1
     actions = rng.integers(0, size * size + 1, batch).astype(np.int32)
@@ -73,7 +73,7 @@ def measure(model: ModelBytes, *, size: int, batch: int, repeat: int) -> tuple[f
 def measure_known_batch(model: ModelBytes, *, size: int, repeat: int) -> float:
     """Single evaluations per core-second of a session that knows the batch to be one, as a multiple of one that does
     not."""
-    evaluator = OnnxEvaluator.from_bytes(*model, board_size=size, num_slots=1)
+    evaluator = OnnxEvaluator(*model, board_size=size, num_slots=1)
     hidden = np.zeros((1, evaluator.shape.hidden_size, size, size), np.float32)
     planes = np.zeros((1, evaluator.shape.action_size, size, size), np.float32)
     names, inputs = ["next_hidden", "policy_logits", "value"], {"hidden": hidden, "action_planes": planes}
@@ -93,7 +93,7 @@ def main() -> None:
     for _ in range(20):
         model = exporter.export()
     print(f"new weights into both graphs: {1e3 * (time.thread_time() - start) / 20:.2f} ms")
-    evaluator = OnnxEvaluator.from_bytes(*model, board_size=9, num_slots=1)
+    evaluator = OnnxEvaluator(*model, board_size=9, num_slots=1)
     start = time.thread_time()
     for _ in range(5):
         evaluator.load_bytes(*model)

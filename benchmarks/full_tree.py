@@ -83,7 +83,7 @@ def compare(name: str, options: argparse.Namespace) -> None:
     positions = model_positions(name, options.positions, seed=options.seed)
     positions = [p for p, over in zip(positions, replay_to(positions, size).finished, strict=True) if not over]
     roots = make_roots(replay_to(positions, size))
-    evaluator = OnnxEvaluator(model, board_size=size, num_slots=visits + 1)
+    evaluator = OnnxEvaluator.from_model(model, board_size=size, num_slots=visits + 1)
     choices = {
         "has room": choose(evaluator, roots, nodes=visits + 1, visits=visits),
         "forgets": choose(evaluator, roots, nodes=nodes, visits=visits),

@@ -47,7 +47,7 @@ def known_positions() -> tuple[GoBatch, NDArray[np.int8]]:
 def value_signs(model: Path) -> tuple[float, dict[float, float]]:
     """Share of the known positions for which the network's value has the right sign: of all, and by komi."""
     batch, winners = known_positions()
-    evaluator = OnnxEvaluator(load_model(read_folder(model)), board_size=SIZE, num_slots=batch.num_games)
+    evaluator = OnnxEvaluator.from_model(load_model(read_folder(model)), board_size=SIZE, num_slots=batch.num_games)
     value = evaluator.initial(batch.observe(), np.arange(batch.num_games, dtype=np.int32)).value
     is_right = np.sign(value) == winners
     return float(is_right.mean()), {float(k): float(is_right[batch.komi == k].mean()) for k in KOMI}

@@ -62,7 +62,7 @@ def compare_speed(model: LoadedModel, size: int, *, batch: int, repeat: int) -> 
     rng = np.random.default_rng(0)
     calls = []
     for halves in (False, True):
-        evaluator = OnnxEvaluator(model, board_size=size, num_slots=2 * batch, halves=halves)
+        evaluator = OnnxEvaluator.from_model(model, board_size=size, num_slots=2 * batch, halves=halves)
         parents, children = np.arange(2 * batch, dtype=np.int32).reshape(2, batch)
         evaluator.initial(rng.random((batch, *evaluator._sessions.observation_shape), dtype=np.float32), parents)
         actions = rng.integers(0, size * size + 1, batch).astype(np.int32)
@@ -77,7 +77,10 @@ def compare_lines(model: LoadedModel, boards: GoBatch, *, seed: int) -> None:
     """Prints how far the two sides are apart after each number of imagined moves."""
     count, rng = boards.num_games, np.random.default_rng(seed)
     slots, to_play = np.arange(count, dtype=np.int32), boards.to_play.copy()
-    sides = [OnnxEvaluator(model, board_size=boards.size, num_slots=count, halves=halves) for halves in (False, True)]
+    sides = [
+        OnnxEvaluator.from_model(model, board_size=boards.size, num_slots=count, halves=halves)
+        for halves in (False, True)
+    ]
     logits, _ = (side.initial(boards.observe(), slots).policy_logits for side in sides)
     print("  depth  value: mean, largest  policy: mean, largest")
     for depth in range(1, DEPTHS[-1] + 1):
@@ -142,7 +145,7 @@ def main() -> None:
         compare_lines(model, boards, seed=options.seed)
         results = [
             search_all(
-                OnnxEvaluator(model, board_size=size, num_slots=options.visits + 1, halves=halves),
+                OnnxEvaluator.from_model(model, board_size=size, num_slots=options.visits + 1, halves=halves),
                 roots,
                 size=size,
                 visits=options.visits,

@@ -54,7 +54,7 @@ def main() -> None:
         files = OnnxExporter(network).export()
         for size in SIZES:
             walk = random_walk(size)
-            forms = [OnnxEvaluator.from_bytes(*form, board_size=size, num_slots=1)
+            forms = [OnnxEvaluator(*form, board_size=size, num_slots=1)
                      for form in (files, quantize(files, network, [walk]))]  # fmt: skip
             hidden = np.random.default_rng(0).random((max(BATCHES), channels, size, size), dtype=np.float32)
             calls: dict[str, list[Callable[[], object]]] = {"initial": [], "recurrent": []}

@@ -71,8 +71,8 @@ class CatalogModels:
         from engine.model.onnx_evaluator import OnnxEvaluator
 
         model = load_model(self._folder(name, board_size))
-        return OnnxEvaluator(
-            model, board_size=board_size, num_slots=num_slots, device=self._device, threads=1, callers=self._threads
+        return OnnxEvaluator.from_model(
+            model, board_size=board_size, num_slots=num_slots, device=self._device, callers=self._threads
         )
 
     def board_sizes(self, name: str | None) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ def make_evaluator(weights: Weights, config: TrainConfig, *, device: str) -> Pos
         from engine.model.onnx_evaluator import OnnxEvaluator
 
         size = config.env.size if config.is_go else None
-        return OnnxEvaluator.from_bytes(*weights, board_size=size, num_slots=slots, threads=config.loop.threads)
+        return OnnxEvaluator(*weights, board_size=size, num_slots=slots, threads=config.loop.threads)
     from trainer.torch_evaluator import TorchEvaluator
 
     evaluator = TorchEvaluator(

@@ -223,7 +223,7 @@ def _verify(folder: Path, network: Network) -> Agreement:
     """Loads the folder as the engine does, but for the rounding of hidden states, and compares it with torch."""
     model = load_model(read_folder(folder))
     return check_agreement(
-        network, lambda size, slots: OnnxEvaluator(model, board_size=size, num_slots=slots, halves=False)
+        network, lambda size, slots: OnnxEvaluator.from_model(model, board_size=size, num_slots=slots, halves=False)
     )
 
 

@@ -120,7 +120,7 @@ def quantize_checkpoint(
 
 def _play(config: TrainConfig, files: ModelBytes, rng: np.random.Generator) -> list[GameRecord]:
     slots = PLAYED_GAMES * (config.search.num_simulations + 1)
-    evaluator = OnnxEvaluator.from_bytes(*files, board_size=config.env.size, num_slots=slots)
+    evaluator = OnnxEvaluator(*files, board_size=config.env.size, num_slots=slots)
     return play_games(config, evaluator, count=PLAYED_GAMES, rng=rng)
 
 
@@ -257,7 +257,7 @@ def _imagine(files: ModelBytes, walk: Walk) -> Iterator[RootOutput | RecurrentOu
     """What a model says at the positions of a walk, and after each of its steps."""
     count = len(walk.to_play)
     slots = np.arange(count, dtype=np.int32)
-    evaluator = OnnxEvaluator.from_bytes(*files, board_size=walk.size, num_slots=count)
+    evaluator = OnnxEvaluator(*files, board_size=walk.size, num_slots=count)
     yield evaluator.initial(walk.observations, slots)
     for step in range(STEPS):
         yield evaluator.recurrent(slots, walk.actions[step], walk.movers(step), slots)

@@ -167,4 +167,4 @@ def _verify(folder: ModelFolder) -> None:
 
     model = load_model(folder)
     sizes = folder.manifest.trained_sizes or folder.manifest.playable_sizes
-    OnnxEvaluator(model, board_size=sizes[-1] or None, num_slots=1)
+    OnnxEvaluator.from_model(model, board_size=sizes[-1] or None, num_slots=1)

@@ -6,7 +6,7 @@ Knows tensors and devices, not files and not games beyond the encoding of action
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,27 +31,6 @@ class OnnxEvaluator:
 
     def __init__(
         self,
-        model: LoadedModel,
-        *,
-        board_size: int | None = None,
-        num_slots: int,
-        device: str = "cpu",
-        threads: int = 1,
-        callers: int = 1,
-        halves: bool = True,
-    ) -> None:
-        """`board_size` is needed for Go models only; `num_slots` hidden states are kept, as half floats if `halves`.
-        `threads` work inside one evaluation, and `callers` may ask for one at a time.
-
-        Raises `ModelInvalid` if the files are not what the manifest promises or do not work, and `InvalidConfig` for a
-        device that is not there.
-        """
-        self._options = GraphOptions(board_size=board_size, device=device, threads=threads, callers=callers)
-        self._start(model.initial, model.recurrent, num_slots, halves=halves, expected=model.manifest.shape)
-
-    @classmethod
-    def from_bytes(
-        cls,
         initial: bytes,
         recurrent: bytes,
         *,
@@ -61,27 +40,49 @@ class OnnxEvaluator:
         threads: int = 1,
         callers: int = 1,
         halves: bool = True,
-    ) -> OnnxEvaluator:
-        """An evaluator of two ONNX files in memory, which describe themselves; see `__init__`."""
-        evaluator = cls.__new__(cls)
-        evaluator._options = GraphOptions(board_size=board_size, device=device, threads=threads, callers=callers)
-        evaluator._start(initial, recurrent, num_slots, halves=halves, expected=None)
-        return evaluator
-
-    def _start(
-        self, initial: bytes, recurrent: bytes, num_slots: int, *, halves: bool, expected: ModelShape | None
+        expected: ModelShape | None = None,
     ) -> None:
-        size = self._options.board_size
+        """An evaluator of two ONNX files in memory, which describe themselves; `expected` is what they should say.
+        `board_size` is needed for Go models only; `num_slots` hidden states are kept, as half floats if `halves`.
+        `threads` work inside one evaluation, and `callers` may ask for one at a time.
+
+        Raises `ModelInvalid` if the files are not what is expected or do not work, and `InvalidConfig` for a device
+        that is not there.
+        """
+        self._options = GraphOptions(board_size=board_size, device=device, threads=threads, callers=callers)
         self._sessions = _Sessions(initial, recurrent, self._options, expected=expected)
         self.shape = self._sessions.shape
         self.num_slots = num_slots
         self._pool = HiddenPool(num_slots, self._sessions.hidden_shape, halves=halves)
         self._encode: Callable[[NDArray[np.int32], NDArray[np.int8]], Floats]
-        if size is not None:
-            self._encode = lambda actions, to_play: encode_actions(actions, to_play, size=size)
+        if board_size is not None:
+            self._encode = lambda actions, to_play: encode_actions(actions, to_play, size=board_size)
         else:
             one_hot = np.eye(self.shape.action_size, dtype=np.float32)
             self._encode = lambda actions, _: one_hot[actions]
+
+    @classmethod
+    def from_model(
+        cls,
+        model: LoadedModel,
+        *,
+        board_size: int | None = None,
+        num_slots: int,
+        device: str = "cpu",
+        callers: int = 1,
+        halves: bool = True,
+    ) -> Self:
+        """An evaluator of a model folder's files, which are what its manifest promises; see `__init__`."""
+        return cls(
+            model.initial,
+            model.recurrent,
+            board_size=board_size,
+            num_slots=num_slots,
+            device=device,
+            callers=callers,
+            halves=halves,
+            expected=model.manifest.shape,
+        )
 
     def load_bytes(self, initial: bytes, recurrent: bytes) -> None:
         """Takes new weights of the same shape. Calls under way finish with the old ones; the hidden states in the slots

@@ -38,9 +38,9 @@ class Walk:
         num_slots: int | None = None,
     ) -> None:
         model = tiny_go_model(seed=5)
-        self.plain = OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=16)
+        self.plain = OnnxEvaluator(*model.files, board_size=SIZE, num_slots=16)
         self.grounded = GroundedEvaluator(
-            OnnxEvaluator.from_bytes(*model.files, board_size=SIZE, num_slots=network_slots),
+            OnnxEvaluator(*model.files, board_size=SIZE, num_slots=network_slots),
             num_slots=num_slots,
             size=SIZE,
             variant="full",
@@ -195,7 +195,7 @@ def test_planes_of_the_small_variant() -> None:
             self.seen = observations
             return np.zeros((len(observations), PASS + 1), np.float32), np.zeros(len(observations), np.float32)
 
-    network = Watch.from_bytes(*tiny_go_model(seed=5).files, board_size=SIZE, num_slots=1)
+    network = Watch(*tiny_go_model(seed=5).files, board_size=SIZE, num_slots=1)
     assert isinstance(network, Watch)
     position = Position(SIZE, komi=0.5)
     grounded = GroundedEvaluator(

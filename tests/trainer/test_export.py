@@ -107,7 +107,7 @@ class TestFolder:
         network = make_network(CONFIG.network)
         network.load_state_dict(checkpoint.averaged_weights)
         observations = GoBatch(num_games=1, size=9).observe()
-        evaluator = OnnxEvaluator(Catalog([model.parent]).load(board_size=9), board_size=9, num_slots=1)
+        evaluator = OnnxEvaluator.from_model(Catalog([model.parent]).load(board_size=9), board_size=9, num_slots=1)
         found = evaluator.initial(observations, np.zeros(1, np.int32)).policy_logits
         with torch.no_grad():
             expected = network.initial(torch.from_numpy(observations)).policy_logits
@@ -164,7 +164,7 @@ class TestRefusals:
         files = ReusedExporter(network).export()
 
         def make(size: int | None, slots: int) -> OnnxEvaluator:
-            return OnnxEvaluator.from_bytes(*files, board_size=9 if size == 13 else size, num_slots=slots, halves=False)
+            return OnnxEvaluator(*files, board_size=9 if size == 13 else size, num_slots=slots, halves=False)
 
         with pytest.raises(InvalidInput, match=r"\[8, 24, 13, 13\]"):
             check_agreement(network, make)
@@ -301,7 +301,7 @@ class TestInt8:
         assert Catalog([models]).find(board_size=9).manifest.name == "small-go"
 
     def test_it_is_loaded_and_evaluates(self, models: Path) -> None:
-        evaluator = OnnxEvaluator(Catalog([models]).load("small-go-int8"), board_size=9, num_slots=2)
+        evaluator = OnnxEvaluator.from_model(Catalog([models]).load("small-go-int8"), board_size=9, num_slots=2)
         evaluator.initial(GoBatch(num_games=1, size=9).observe(), np.zeros(1, np.int32))
         output = evaluator.recurrent(
             np.zeros(1, np.int32), np.full(1, 40, np.int32), np.ones(1, np.int8), np.ones(1, np.int32)

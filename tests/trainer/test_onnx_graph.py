@@ -64,9 +64,7 @@ SLOTS = np.arange(4, dtype=np.int32)
 @pytest.mark.parametrize("size", [2, 5, 9, 13, 19])
 def test_go_graphs_agree_with_torch_on_any_board(exporters: dict[str, OnnxExporter], size: int) -> None:
     network = random_network(GO, seed=1)
-    evaluator = OnnxEvaluator.from_bytes(
-        *exporters["go"].export(network.state_dict()), board_size=size, num_slots=8, halves=False
-    )
+    evaluator = OnnxEvaluator(*exporters["go"].export(network.state_dict()), board_size=size, num_slots=8, halves=False)
     batch = played_batch(size=size, plies=min(12, size))
     observations = batch.observe()
     root = evaluator.initial(observations, SLOTS)
@@ -94,7 +92,7 @@ def test_go_graphs_agree_with_torch_on_any_board(exporters: dict[str, OnnxExport
 @pytest.mark.parametrize("name", ["tictactoe", "cartpole"])
 def test_vector_graphs_agree_with_torch(exporters: dict[str, OnnxExporter], name: str) -> None:
     config, network = CONFIGS[name], random_network(CONFIGS[name], seed=1)
-    evaluator = OnnxEvaluator.from_bytes(*exporters[name].export(network.state_dict()), num_slots=8, halves=False)
+    evaluator = OnnxEvaluator(*exporters[name].export(network.state_dict()), num_slots=8, halves=False)
     observations = np.random.default_rng(0).standard_normal((4, config.observation_size)).astype(np.float32)
     root = evaluator.initial(observations, SLOTS)
     actions = (SLOTS % config.num_actions).astype(np.int32)

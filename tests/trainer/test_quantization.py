@@ -56,7 +56,7 @@ def files(exporter: OnnxExporter) -> ModelBytes:
 
 @pytest.fixture(scope="module")
 def games(files: ModelBytes) -> list[GameRecord]:
-    evaluator = OnnxEvaluator.from_bytes(*files, board_size=SIZE, num_slots=30)
+    evaluator = OnnxEvaluator(*files, board_size=SIZE, num_slots=30)
     return play_games(CONFIG, evaluator, count=10, rng=np.random.default_rng(0))
 
 

@@ -35,7 +35,7 @@ def test_same_results_as_onnx_over_a_walk(config: NetworkConfig) -> None:
     network, rng = make_network(config), np.random.default_rng(0)
     size = SIZE if config.kind == "go" else None
     actions_count = SIZE * SIZE + 1 if size else config.num_actions
-    onnx = OnnxEvaluator.from_bytes(*OnnxExporter(network).export(), board_size=size, num_slots=9, halves=False)
+    onnx = OnnxEvaluator(*OnnxExporter(network).export(), board_size=size, num_slots=9, halves=False)
     torch_ = TorchEvaluator(network, num_slots=9)
     observations = GoBatch(num_games=3, size=SIZE).observe() if size else rng.random((3, 4), dtype=np.float32)
     roots = [e.initial(observations, slots(0, 1, 2)) for e in (onnx, torch_)]

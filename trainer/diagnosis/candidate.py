@@ -69,7 +69,7 @@ def _from_checkpoint(source: Path) -> Candidate:
     files = OnnxExporter(network).export()  # searches run as the engine will run them, in the time that it will take
 
     def make_evaluator(size: int, slots: int) -> PositionEvaluator:
-        return SeenBy(OnnxEvaluator.from_bytes(*files, board_size=size, num_slots=slots), config.variant)
+        return SeenBy(OnnxEvaluator(*files, board_size=size, num_slots=slots), config.variant)
 
     return Candidate(
         name=config.name,
@@ -90,7 +90,7 @@ def _from_folder(folder: ModelFolder) -> Candidate:
     variant = variant_of(manifest.shape.observation_size)
 
     def make_evaluator(size: int, slots: int) -> PositionEvaluator:
-        return SeenBy(OnnxEvaluator(model, board_size=size, num_slots=slots), variant)
+        return SeenBy(OnnxEvaluator.from_model(model, board_size=size, num_slots=slots), variant)
 
     return Candidate(
         name=manifest.name,

@@ -97,7 +97,7 @@ def test_a_cache_too_small_for_anything_holds_one_position() -> None:
 
 @pytest.mark.parametrize("known", [0, 1, 3, 4])
 def test_a_look_is_the_same_with_and_without(known: int) -> None:
-    network = OnnxEvaluator.from_bytes(*tiny_go_model(seed=5).files, board_size=SIZE, num_slots=4)
+    network = OnnxEvaluator(*tiny_go_model(seed=5).files, board_size=SIZE, num_slots=4)
     cache, seen = EvaluationCache(2**20, num_actions=ACTIONS), positions(4)
     cached = CachedEvaluator(network, cache)
     if known:

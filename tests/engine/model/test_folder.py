@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 def test_load(folder: Path) -> None:
     model = load_model(read_folder(folder))
     assert (model.initial, model.recurrent) == tiny_go_model().files
-    evaluator = OnnxEvaluator(model, board_size=5, num_slots=1)
+    evaluator = OnnxEvaluator.from_model(model, board_size=5, num_slots=1)
     assert evaluator.hidden_bytes == 4 * 25 * STATE_NUMBER_BYTES
 
 
@@ -92,7 +92,7 @@ def test_damaged_manifests_never_load_something_else(folder: Path) -> None:
         file.write_bytes(mutant)
         with one_line_or_fine():
             model = load_model(read_folder(folder))
-            OnnxEvaluator(model, board_size=5, num_slots=1)
+            OnnxEvaluator.from_model(model, board_size=5, num_slots=1)
             assert (model.manifest.initial, model.manifest.recurrent) == (original.initial, original.recurrent)
 
 
@@ -102,7 +102,7 @@ def test_damage_without_checksums_crashes_nothing(seed: int) -> None:
     initial, recurrent = tiny_go_model().files
     for mutant in mutants(initial, seed=seed, count=24):
         with one_line_or_fine():
-            OnnxEvaluator.from_bytes(mutant, recurrent, board_size=5, num_slots=1)
+            OnnxEvaluator(mutant, recurrent, board_size=5, num_slots=1)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def make_evaluator(
     model: TinyModel | None = None, *, num_slots: int = 16, board_size: int = SIZE, halves: bool = True
 ) -> OnnxEvaluator:
     files = (model or tiny_go_model()).files
-    return OnnxEvaluator.from_bytes(*files, board_size=board_size, num_slots=num_slots, halves=halves)
+    return OnnxEvaluator(*files, board_size=board_size, num_slots=num_slots, halves=halves)
 
 
 def slots(*numbers: int) -> np.ndarray:
@@ -206,7 +206,7 @@ class TestFaults:
 
     def test_board_size_is_needed(self) -> None:
         with pytest.raises(InvalidInput, match="needs a board size"):
-            OnnxEvaluator.from_bytes(*tiny_go_model().files, num_slots=1)
+            OnnxEvaluator(*tiny_go_model().files, num_slots=1)
 
     def test_no_slots(self) -> None:
         with pytest.raises(InvalidInput, match="num_slots 0"):
@@ -267,7 +267,7 @@ class TestFaults:
     def test_swapped_files(self) -> None:
         initial, recurrent = tiny_go_model().files
         with pytest.raises(ModelInvalid, match="observation"):
-            OnnxEvaluator.from_bytes(recurrent, initial, board_size=SIZE, num_slots=1)
+            OnnxEvaluator(recurrent, initial, board_size=SIZE, num_slots=1)
 
     def test_manifest_promises_something_else(self, tmp_path: Path) -> None:
         write_tiny_model(tmp_path, "tiny")
@@ -275,7 +275,7 @@ class TestFaults:
         (tmp_path / "tiny" / "manifest.json").write_text(text.replace('"hidden_size": 4', '"hidden_size": 8'))
         model = Catalog([tmp_path]).load("tiny")
         with pytest.raises(ModelInvalid, match="hidden_size 4, expected 8"):
-            OnnxEvaluator(model, board_size=SIZE, num_slots=1)
+            OnnxEvaluator.from_model(model, board_size=SIZE, num_slots=1)
 
 
 QUIET_PROGRAM = """
@@ -285,10 +285,10 @@ from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.errors import ModelInvalid
 from tests.support.tiny_models import tiny_go_model
 initial, recurrent = tiny_go_model().files
-evaluator = OnnxEvaluator.from_bytes(initial, recurrent, board_size=5, num_slots=1)
+evaluator = OnnxEvaluator(initial, recurrent, board_size=5, num_slots=1)
 for damaged in (b"", recurrent[:-9], recurrent[:40] + b"\\xff" * 9 + recurrent[49:]):
     try:
-        OnnxEvaluator.from_bytes(initial, damaged, board_size=5, num_slots=1)
+        OnnxEvaluator(initial, damaged, board_size=5, num_slots=1)
     except ModelInvalid:
         pass
 tasks = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
