@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -184,27 +184,28 @@ class Player:
         allow: Collection[int] | None = None,
         avoid: Collection[int] = (),
         on_search: Callable[[Analysis], None] | None = None,
+        wait: Callable[[], None] | None = None,
     ) -> Decision:
         """Thinks for `color` (either colour may move) and, if `play`, plays the move. Blocks.
 
         `limits`: instead of the clock's and the settings'. `cleanup`: does not pass while the network sees dead enemy
         stones (kgs-genmove_cleanup). `allow` (None: all), `avoid`: actions to choose from, and not to choose.
-        `on_search` gets the running search, and may report on it until it has ended. The clock runs from here, or from
-        before, if it was started for `color`. Raises `ModelError`, `EvaluationError`, and `InvalidInput` where no
-        action is left, and then nothing is played.
+        `on_search` gets the running search, and may report on it until it has ended. If `play`, the clock runs. `wait`
+        is called first, in that time; may wait for the model, and give up by an error. Raises that, `ModelError`,
+        `EvaluationError`, and `InvalidInput` where no action is left; then nothing is played, and only time is gone.
         """
         with self._lock:
             self._is_generating, self._is_aborted = True, False
-        if play:
-            self.clock.start(color)
         try:
-            started = self._now()
-            turn = self._turn(color, cleanup=cleanup, allow=allow, avoid=avoid)
-            decision = self._decide(turn, limits, started=started, is_turn=play, on_search=on_search)
-            if play and decision.action != RESIGN:
-                self._position.play(color, decision.action)
+            with self.clock.thinking(color) if play else nullcontext():
+                started = self._now()
+                if wait is not None:
+                    wait()
+                turn = self._turn(color, cleanup=cleanup, allow=allow, avoid=avoid)
+                decision = self._decide(turn, limits, started=started, is_turn=play, on_search=on_search)
+                if play and decision.action != RESIGN:
+                    self._position.play(color, decision.action)
         finally:
-            self.clock.stop(color)
             with self._lock:
                 self._is_generating = False
         if play and decision.action != RESIGN and self._settings.ponders and not self._is_aborted:

@@ -195,23 +195,26 @@ class GameClock:
         """The player's turn begins: time runs, if it does not run already."""
         self._started.setdefault(color, self._now())
 
-    def stop(self, color: int) -> float:
-        """The player has moved; returns the seconds that it took. 0 if the clock did not run."""
+    def stop(self, color: int, *, has_moved: bool = True) -> float:
+        """The player has moved, or given up to; returns the seconds that it took. 0 if the clock did not run."""
         if color not in self._started:
             return 0.0
         elapsed_s = self._now() - self._started.pop(color)
         settings = self._own_settings[color]
-        self._left[color] = self._left[color].after(elapsed_s, settings).after_move(settings)
+        left = self._left[color].after(elapsed_s, settings)
+        self._left[color] = left.after_move(settings) if has_moved else left
         return elapsed_s
 
     @contextmanager
     def thinking(self, color: int) -> Iterator[None]:
-        """Lets the player's time run meanwhile."""
+        """Lets the player's time run until it has moved. After an error the time is gone, and no move was made."""
         self.start(color)
+        has_moved = False
         try:
             yield
+            has_moved = True
         finally:
-            self.stop(color)
+            self.stop(color, has_moved=has_moved)
 
     def elapsed_s(self, color: int) -> float:
         """Seconds since the player's turn began; 0 if the clock does not run."""

@@ -51,6 +51,7 @@ class GtpPlayer(Protocol):
         allow: Collection[int] | None = None,
         avoid: Collection[int] = (),
         on_search: Callable[[Analysis], None] | None = None,
+        wait: Callable[[], None] | None = None,
     ) -> Decision: ...
     def analyze(
         self, color: int | None = None, *, allow: Collection[int] | None = None, avoid: Collection[int] = ()

@@ -532,6 +532,28 @@ def test_time_is_charged_to_the_player_and_told() -> None:
         assert player.clock.time_left(BLACK) == left
 
 
+def test_a_move_that_fails_leaves_the_clock_as_if_none_had_been_made() -> None:
+    watch = Watch()
+
+    def give_up() -> None:
+        watch.now_s += 4
+        raise InterruptedError
+
+    with playing(now=watch) as player:
+        player.clock.set_settings(TimeSettings.byo_yomi(0, 10, 3))
+        for left_s in (6, 2):
+            with pytest.raises(InterruptedError):
+                player.generate(BLACK, wait=give_up)
+            assert player.clock.time_left(BLACK) == TimeLeft(main_s=0, periods=3, period_s=left_s, stones=1)
+        with pytest.raises(InvalidInput):
+            player.generate(BLACK, allow=[])
+        assert player.clock.elapsed_s(BLACK) == 0
+        assert not player.is_generating
+        assert player.position.moves == []
+        player.generate(BLACK)
+        assert player.clock.time_left(BLACK) == TimeLeft(main_s=0, periods=3, period_s=10, stones=1)
+
+
 def test_loading_shortens_the_time_left_but_not_the_search() -> None:
     """The clock runs while the model loads, and the budget is what it allows afterwards."""
     watch, models = Watch(), ScriptedModels(SIZE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext
 from typing import Any, cast
 
 from engine.analysis import Analysis
@@ -137,7 +138,25 @@ class ScriptedPlayer:
         allow: Collection[int] | None = None,
         avoid: Collection[int] = (),
         on_search: Callable[[Analysis], None] | None = None,
+        wait: Callable[[], None] | None = None,
     ) -> Decision:
+        with self.clock.thinking(color) if play else nullcontext():
+            if wait is not None:
+                wait()
+            action = self._decide(color, cleanup=cleanup, allow=allow, avoid=avoid, on_search=on_search)
+            if play and action != RESIGN:
+                self.position.play(color, action)
+        return Decision(action=action, color=color, result=cast(Any, None), winrate=0.5, budget_s=1.0, elapsed_s=0.0)
+
+    def _decide(
+        self,
+        color: int,
+        *,
+        cleanup: bool,
+        allow: Collection[int] | None,
+        avoid: Collection[int],
+        on_search: Callable[[Analysis], None] | None,
+    ) -> int:
         self._check_model()
         self._aborted.clear()
         if on_search is not None:
@@ -153,10 +172,7 @@ class ScriptedPlayer:
             assert self._aborted.wait(LONGEST_THOUGHT_S)
             self.is_thinking.clear()
         self.asked_for_cleanup = cleanup
-        action = self._next_action(color)
-        if play and action != RESIGN:
-            self.position.play(color, action)
-        return Decision(action=action, color=color, result=cast(Any, None), winrate=0.5, budget_s=1.0, elapsed_s=0.0)
+        return self._next_action(color)
 
     def analyze(
         self, color: int | None = None, *, allow: Collection[int] | None = None, avoid: Collection[int] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import nullcontext
 from typing import Final
 
 from engine.analysis import Analysis
@@ -91,11 +90,15 @@ def generate(
     on_search: Callable[[Analysis], None] | None = None,
 ) -> str:
     """Our move, spelt; see `engine.player.Player.generate`. Waits for the model, while the controller's clock runs."""
-    with context.player.clock.thinking(color) if play else nullcontext():
-        context.wait_for_model()
-        decision = context.player.generate(
-            color, play=play, cleanup=cleanup, allow=allow, avoid=avoid, on_search=on_search
-        )
+    decision = context.player.generate(
+        color,
+        play=play,
+        cleanup=cleanup,
+        allow=allow,
+        avoid=avoid,
+        on_search=on_search,
+        wait=context.wait_for_model,
+    )
     if decision.action == RESIGN:
         return grammar.RESIGN
     return to_gtp(decision.action, context.player.position.size)

@@ -220,6 +220,28 @@ def test_time_runs_during_the_turn() -> None:
     assert clock.time_left(WHITE) == TimeLeft(main_s=10)
 
 
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        (TimeSettings.fischer(20, 5), TimeLeft(main_s=14)),
+        (TimeSettings.byo_yomi(0, 10, 3), TimeLeft(main_s=0, periods=3, period_s=4, stones=1)),
+        (TimeSettings.canadian(0, 60, 5), TimeLeft(main_s=0, periods=1, period_s=54, stones=5)),
+    ],
+)
+def test_a_move_that_fails_costs_time_and_counts_for_nothing(settings: TimeSettings, left: TimeLeft) -> None:
+    clock, watch = make_clock(settings)
+
+    def fail() -> None:
+        with clock.thinking(BLACK):
+            watch.forward(6)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    watch.forward(100)
+    assert clock.time_left(BLACK) == left
+
+
 def test_fischer_adds_after_the_move_and_is_capped() -> None:
     clock, watch = make_clock(TimeSettings.fischer(20, 5, max_main_s=21))
     think(clock, watch, 6)

@@ -157,6 +157,19 @@ def test_an_exact_score_needs_no_model() -> None:
     assert conversation.ask("final_score") == "? interrupted"
 
 
+def test_a_move_that_is_interrupted_while_the_model_loads_is_none() -> None:
+    player = ScriptedPlayer(is_loading=True)
+    conversation = Conversation(player)
+    conversation.ask("kata-time_settings fischer 60 10")
+    conversation.context.is_hurried.set()
+    assert conversation.ask("genmove b") == "? interrupted"
+    left = player.clock.time_left(BLACK)
+    assert left is not None
+    assert left.main_s < 60.0
+    assert player.clock.elapsed_s(BLACK) == 0.0
+    assert player.position.moves == []
+
+
 def test_files_that_must_not_be_read(tmp_path: Path) -> None:
     folder = tmp_path / "games"
     folder.mkdir()
