@@ -68,6 +68,7 @@ class SearchHandle:
             choice,
             elapsed_s=lambda: clock() - started_s,
             statistics=lambda: read_root_statistics(tree, self._formula, 1),
+            under_way=lambda: int(tree.virtual_visits[0, ROOT]),
         )
         self._changed = threading.Condition(threading.Lock())
         self._waiting = 0

@@ -66,7 +66,7 @@ class Limits:
 
 
 def simulations_left(limits: Limits, *, simulations: int, elapsed_s: float) -> float:
-    """How many more than `simulations` the limits leave room for, at the rate so far; infinite if unknown."""
+    """How many more than the `simulations` begun the limits leave room for, at the rate so far; infinite if unknown."""
     left = float(limits.max_simulations - simulations) if limits.counts_simulations else math.inf
     if limits.time_s is not None and elapsed_s >= RATE_IS_TRUSTED_S:
         left = min(left, _RATE_MARGIN * simulations / elapsed_s * max(0.0, limits.time_s - elapsed_s))

@@ -36,8 +36,10 @@ class StopRules:
         *,
         elapsed_s: Callable[[], float],
         statistics: Callable[[], RootStatistics],
+        under_way: Callable[[], int],
     ) -> None:
-        """`elapsed_s` gives seconds since the start; `statistics` reads the root, a batch of one."""
+        """`elapsed_s` gives seconds since the start; `statistics` reads the root, a batch of one; `under_way` counts
+        simulations that have begun and are not in the statistics yet."""
         config = choice.config
         self._limits = limits
         self._to_play = int(choice.roots.to_play[0])
@@ -47,6 +49,7 @@ class StopRules:
         self._must_be_stable = config.choice == "lcb" or limits.extra_s > 0.0
         self._elapsed_s = elapsed_s
         self._statistics = statistics
+        self._under_way = under_way
         self._next_look = _LOOK_INTERVAL
         self._leader = -1
         self._leads_since = 0
@@ -85,7 +88,7 @@ class StopRules:
         if not self._looks or simulations < self._next_look:
             return None
         statistics = self._look(simulations)
-        left = simulations_left(self._limits, simulations=simulations, elapsed_s=self._elapsed_s())
+        left = simulations_left(self._limits, simulations=simulations, elapsed_s=self._elapsed_s()) + self._under_way()
         may_decide = self._is_stable or not self._must_be_stable
         if may_decide and not is_overtaking_possible(statistics.visits[0], left):
             return StopReason.DECIDED

@@ -429,6 +429,19 @@ def test_stops_when_the_choice_is_made() -> None:
     assert early.best_action == full.best_action
 
 
+@pytest.mark.parametrize("leaves", [1, 4, 8])
+def test_what_is_under_way_when_the_choice_is_made_cannot_change_it(leaves: int) -> None:
+    visits, decided = 200, 0
+    for seed in (3.0, 22.0, 23.0, 25.0):
+        root = make_root(observations=np.full((1, 1), seed, np.float32))
+        result = finished(make_search(leaves=leaves), Limits(visits=visits, early_stop=True), root)
+        if result.stop_reason is StopReason.DECIDED:
+            decided += 1
+            second, first = np.partition(result.visits, -2)[-2:]
+            assert second + visits - result.total_visits < first
+    assert decided
+
+
 def test_variance_is_that_of_the_values_backed_up() -> None:
     search = make_search()
     result = finished(search, Limits(visits=300))

@@ -39,6 +39,7 @@ class Script:
     elapsed_s: float = 0.0
     visits: list[int] = field(default_factory=lambda: [0] * ACTIONS)
     q: list[float] = field(default_factory=lambda: [0.0] * ACTIONS)
+    under_way: int = 0
     looks: int = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +50,13 @@ class Script:
         )
         logits = np.log(PRIOR)
         choice = RootChoice(config=self.config, roots=roots, policy_logits=logits, prior=PRIOR, scores=logits)
-        self.rules = StopRules(self.limits, choice, elapsed_s=lambda: self.elapsed_s, statistics=self.look)
+        self.rules = StopRules(
+            self.limits,
+            choice,
+            elapsed_s=lambda: self.elapsed_s,
+            statistics=self.look,
+            under_way=lambda: self.under_way,
+        )
 
     def look(self) -> RootStatistics:
         self.looks += 1
@@ -58,7 +65,7 @@ class Script:
     def at(self, elapsed_s: float, visits: list[int], q: list[float]) -> StopReason | None:
         """The reason to stop after these visits."""
         self.elapsed_s, self.visits, self.q = elapsed_s, visits, q
-        return self.rules.reason(sum(visits))
+        return self.rules.reason(sum(visits) + self.under_way)
 
 
 PLAYING = Limits(time_s=1.0, extra_s=0.5, early_stop=True)
@@ -134,3 +141,10 @@ def test_lcb_is_not_decided_against_a_better_contender() -> None:
     script = Script(Limits(visits=200, early_stop=True), config)
     assert script.at(0.0, [30, 10, 0], LEADS) is None
     assert script.at(0.0, [150, 25, 0], LEADS) is StopReason.DECIDED
+
+
+@pytest.mark.parametrize("under_way", [0, 10])
+def test_simulations_under_way_may_still_overtake(under_way: int) -> None:
+    for visits, expected in (([100, 60, 0], None), ([101, 59, 0], StopReason.DECIDED)):
+        script = Script(Limits(visits=201, early_stop=True), under_way=under_way)
+        assert script.at(0.0, visits, LEADS) is expected
