@@ -31,6 +31,11 @@ KOMI_STEP = 0.5
 """Komi is drawn in steps of so many points."""
 
 
+def komi_steps(low: float, high: float) -> range:
+    """Every komi from `low` to `high` that may be drawn, in units of `KOMI_STEP`; may be empty."""
+    return range(math.ceil(low / KOMI_STEP), math.floor(high / KOMI_STEP) + 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardConfig:
     """A smaller board that is learned besides; Go only."""
@@ -222,7 +227,7 @@ class TrainConfig:
         """Raises `InvalidConfig` for settings that contradict each other."""
         for board in (self.env, *self.env.smaller):
             low, high = board.komi_low, board.komi_high
-            if not math.ceil(low / KOMI_STEP) <= math.floor(high / KOMI_STEP):
+            if not komi_steps(low, high):
                 raise InvalidConfig(f"no komi in steps of {KOMI_STEP} from komi_low = {low} to komi_high = {high}")
             if self.is_go and max(-low, high) > 2 * board.size**2:
                 raise InvalidConfig(f"komi from {low} to {high} is beyond twice the area of the board")

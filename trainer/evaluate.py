@@ -23,7 +23,7 @@ from trainer.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from trainer.config import KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv
 from trainer.game_search import GameSearch
-from trainer.selfplay import go_games, make_env, make_roots
+from trainer.selfplay import go_games, make_env, make_roots, random_actions
 
 Agent = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.int32]]
 """(observations [G, ...], infos) of a vector environment -> one action per game, int32[G]."""
@@ -68,10 +68,8 @@ class RandomAgent:
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, observations: NDArray[np.float32], infos: dict[str, Any]) -> NDArray[np.int32]:
-        noise = (self._rng.random(infos["action_mask"].shape) + 1e-3) * infos["action_mask"]
-        if self._avoid_last:
-            noise[:, -1] *= 1e-6
-        return noise.argmax(1).astype(np.int32)
+        legal = infos["action_mask"]
+        return random_actions(self._rng.random(legal.shape), legal, has_pass=self._avoid_last)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

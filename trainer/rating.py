@@ -7,7 +7,6 @@ ratings, and so do its errors. Two-player games only.
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from engine.elo import paired_share, to_elo
 from engine.model.contract import PositionEvaluator
 from trainer.actor import Weights, make_evaluator
-from trainer.config import KOMI_STEP, TrainConfig
+from trainer.config import TrainConfig
 from trainer.game_search import GameSearch
-from trainer.selfplay import go_games, make_env, make_roots
+from trainer.selfplay import draw_komi, go_games, make_env, make_roots, random_actions
 
 OPENING_PLIES = (2, 6)
 """Games begin with so many random legal moves, the same in both games of a pair."""
@@ -68,9 +67,7 @@ def play_pairs(
     openings = np.tile(rng.integers(*OPENING_PLIES, size=pairs, endpoint=True), 2)
     options: dict[str, Any] = {"reset_mask": np.ones(2 * pairs, bool)}
     if config.is_go:
-        low, high = math.ceil(config.env.komi_low / KOMI_STEP), math.floor(config.env.komi_high / KOMI_STEP)
-        komi = rng.integers(low, high, size=pairs, endpoint=True) * KOMI_STEP
-        options["komi"] = np.tile(komi, 2).astype(np.float32)
+        options["komi"] = np.tile(draw_komi(config, pairs, rng), 2)
     observations, infos = env.reset(seed=int(rng.integers(2**31)), options=options)
     is_over, outcome = np.zeros(2 * pairs, bool), np.zeros(2 * pairs)
     ply = 0
@@ -82,9 +79,9 @@ def play_pairs(
             games = go_games(env)
             boards = None if games is None else games.take(half)
             actions[half] = search.run(roots, boards, rng=rng, gumbel_scale=0.0).action
-        random = np.tile(rng.random((pairs, env.num_actions)), (2, 1)) * infos["action_mask"]
-        random[:, -1] *= 0.0 if config.is_go else 1.0
-        actions = np.where((ply < openings) & random.any(1), random.argmax(1), actions).astype(np.int32)
+        noise = np.tile(rng.random((pairs, env.num_actions)), (2, 1))
+        random = random_actions(noise, infos["action_mask"], has_pass=config.is_go)
+        actions = np.where(ply < openings, random, actions).astype(np.int32)
         observations, rewards, terminated, truncated, infos = env.step(actions)
         outcome += np.where(is_over, 0.0, rewards)
         is_over |= terminated | truncated

@@ -17,7 +17,7 @@ from engine.model.contract import PositionEvaluator
 from engine.search.batch_search import BatchResult
 from engine.search.roots import RootBatch
 from engine.search.tree import NO_PASS
-from trainer.config import GO_ID, KOMI_STEP, TrainConfig
+from trainer.config import GO_ID, KOMI_STEP, TrainConfig, komi_steps
 from trainer.envs import TrainerVectorEnv, make_vector
 from trainer.envs.go import GoVectorEnv
 from trainer.game_search import GameSearch
@@ -72,6 +72,23 @@ def roots_of(boards: GoBatch, *, variant: Variant = "full") -> RootBatch:
 def go_games(env: TrainerVectorEnv) -> GoBatch | None:
     """The boards of an environment of Go; None for another."""
     return env.batch if isinstance(env, GoVectorEnv) else None
+
+
+def draw_komi(config: TrainConfig, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """[count] komi of games of `config`, each that may be drawn equally likely."""
+    steps = komi_steps(config.env.komi_low, config.env.komi_high)
+    return rng.integers(steps.start, steps.stop, size=count).astype(np.float32) * np.float32(KOMI_STEP)
+
+
+def random_actions(noise: NDArray[np.float64], legal: NDArray[np.bool_], *, has_pass: bool) -> NDArray[np.int32]:
+    """[G] legal actions, each equally likely where `noise` [G, A] is drawn evenly from [0, 1).
+
+    `has_pass`: the last action is a pass, which teaches nothing, and is chosen where nothing else is legal.
+    """
+    ranks = np.where(legal, noise, -1.0)
+    if has_pass:
+        ranks[:, -1] = -0.5
+    return ranks.argmax(1).astype(np.int32)
 
 
 class SelfPlay:
@@ -164,10 +181,8 @@ class SelfPlay:
         sampled = _draw(weights, self._rng)
         actions = np.where(ply < self._sampled_plies, sampled, result.action)
         opening = self._in_opening
-        noise = self._rng.random(legal.shape) * legal
-        noise[:, -1] *= 0.0 if self._config.is_go else 1.0  # a random pass teaches nothing
-        actions = np.where(opening & noise.any(1), noise.argmax(1), actions).astype(np.int32)
-        return actions, ~opening
+        random = random_actions(self._rng.random(legal.shape), legal, has_pass=self._config.is_go)
+        return np.where(opening, random, actions).astype(np.int32), ~opening
 
     def _finish(self, games: NDArray[np.int64], cut_off: NDArray[np.bool_]) -> list[GameRecord]:
         """Records of the games that just ended; `cut_off` ones get the network's value of their last state."""
@@ -193,12 +208,11 @@ class SelfPlay:
 
     def _reset(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Starts the masked games again, each with its own komi and opening."""
-        config, env = self._config.selfplay, self._config.env
+        config = self._config.selfplay
         self._history.clear(mask)
         self._decided[mask] = 0
         count = self._games
-        low, high = np.ceil(env.komi_low / KOMI_STEP), np.floor(env.komi_high / KOMI_STEP)
-        komi = self._rng.integers(int(low), int(high), size=count, endpoint=True).astype(np.float32) * KOMI_STEP
+        komi = draw_komi(self._config, count, self._rng)
         opening = self._rng.integers(1, max(config.random_opening_plies, 1), size=count, endpoint=True)
         opening[self._rng.random(count) >= config.random_opening_share] = 0
         self._komi = np.where(mask, komi, self._komi).astype(np.float32)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.go.batch import GoBatch
+from trainer.config import KOMI_STEP, komi_steps
 from trainer.diagnosis.subject import Subject
 
-KOMI_STEP = 0.5
 MARGIN = 4.0
 """Points swept below and above the komi of training."""
 SLACK = 0.005
@@ -21,7 +21,7 @@ Sweep = dict[str, Any]
 
 def sweep_komi(subject: Subject, *, size: int, low: float, high: float) -> Sweep:
     """Value, and score if the model tells it, of the empty board at every half point of komi from `low` to `high`."""
-    komi = np.arange(np.ceil(low / KOMI_STEP), np.floor(high / KOMI_STEP) + 1) * KOMI_STEP
+    komi = np.array(komi_steps(low, high)) * KOMI_STEP
     seen = subject.look(GoBatch(num_games=len(komi), size=size, komi=komi).observe())
     rises = np.diff(seen.value.astype(np.float64))
     turns = crossings(komi, seen.value)
