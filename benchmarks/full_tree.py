@@ -29,7 +29,7 @@ from engine.search.limits import Limits
 from engine.search.pruning import forget_least_visited
 from engine.search.roots import RootBatch
 from engine.search.search import Search
-from trainer.diagnosis.positions import Position, replay_to
+from trainer.positions import Position, replay_to
 
 CONFIG = SearchConfig(algorithm="puct")
 TREES = (10_000, 100_000)

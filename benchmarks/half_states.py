@@ -29,7 +29,7 @@ from engine.search.result import SearchResult
 from engine.search.roots import RootBatch
 from engine.search.search import Search
 from trainer.diagnosis.candidate import open_candidate
-from trainer.diagnosis.positions import Position, draw_positions, play_games, replay_to
+from trainer.positions import Position, draw_positions, play_games, replay_to
 from trainer.selfplay import roots_of
 
 DEPTHS = (1, 2, 4, 8, 16)

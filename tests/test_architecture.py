@@ -251,6 +251,7 @@ def test_relative_imports_are_resolved() -> None:
         ("protocol.gtp.cli", {"torch", "grpc", "gymnasium", "google.protobuf", "trainer"}),
         ("protocol.rpc.cli", {"torch", "gymnasium", "trainer"}),
         ("trainer.cli", {"grpc", "protocol"}),
+        ("trainer.loop", {"trainer.diagnosis", "trainer.diagnose", "trainer.evaluate", "trainer.export"}),
     ],
 )
 def test_running_interpreter_agrees(module: str, unwanted: set[str]) -> None:

@@ -26,10 +26,11 @@ from trainer.diagnosis.drift import Figures, Measurements, measure, summarise
 from trainer.diagnosis.komi_sweep import MARGIN, sweep_komi
 from trainer.diagnosis.match import equal_time, play_match
 from trainer.diagnosis.plots import write_plots
-from trainer.diagnosis.positions import at_komi, draw_positions, leave_games, play_games, play_opponent
+from trainer.diagnosis.positions import at_komi, leave_games, play_opponent
 from trainer.diagnosis.tables import LABELS, has_figures, make_tables, print_tables
 from trainer.diagnosis.tree_audit import audit_trees
 from trainer.evaluate import Agent, RandomAgent, SearchAgent
+from trainer.positions import draw_positions, play_games
 from trainer.record import GameRecord
 
 

@@ -8,21 +8,8 @@ from typing import Any, Final
 from engine.go.features import PLANES
 from engine.model.manifest import ModelManifest
 from trainer.diagnosis.tables import card_table, match_table, matches_of, to_markdown
+from trainer.run_facts import CURVE_COLUMNS
 
-CURVE_COLUMNS: Final = {
-    "games": "games",
-    "positions": "positions",
-    "core_hours": "core-hours",
-    "gpu_hours": "GPU-hours",
-    "elo": "Elo",
-    "loss/policy": "policy loss",
-    "loss/value": "value loss",
-    "loss/reward": "reward loss",
-    "loss/board": "board loss",
-    "loss/ownership": "ownership loss",
-    "mean_score": "mean score",
-}
-"""Figures of a run that the curve shows, where it has them, and their headings."""
 _COUNTS: Final = {
     "games": "games of self-play",
     "positions": "positions",

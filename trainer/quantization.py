@@ -29,9 +29,9 @@ from engine.model.contract import RecurrentOutput, RootOutput
 from engine.model.onnx_evaluator import OnnxEvaluator
 from trainer.checkpoint import Checkpoint, unpack_games
 from trainer.config import TrainConfig
-from trainer.diagnosis.positions import draw_positions, play_games, replay_to
 from trainer.network import GoNetwork
 from trainer.onnx_graph import ModelBytes
+from trainer.positions import draw_positions, play_games, replay_to
 from trainer.record import GameRecord
 
 STEPS: Final = 5

@@ -9,13 +9,27 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from engine.errors import InvalidConfig
 from trainer.checkpoint import Checkpoint
 from trainer.config import PRESETS, TrainConfig, config_to_dict, load_config
-from trainer.model_card import CURVE_COLUMNS
 from trainer.network import Network
+
+CURVE_COLUMNS: Final = {
+    "games": "games",
+    "positions": "positions",
+    "core_hours": "core-hours",
+    "gpu_hours": "GPU-hours",
+    "elo": "Elo",
+    "loss/policy": "policy loss",
+    "loss/value": "value loss",
+    "loss/reward": "reward loss",
+    "loss/board": "board loss",
+    "loss/ownership": "ownership loss",
+    "mean_score": "mean score",
+}
+"""Figures of a run that the curve shows, where it has them, and their headings."""
 
 
 def training_facts(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from trainer.diagnosis.drift import Measurements, Truth, judge, measure, measure
 from trainer.diagnosis.komi_sweep import crossings, sweep_komi
 from trainer.diagnosis.match import equal_time, play_match
 from trainer.diagnosis.plots import write_plots
-from trainer.diagnosis.positions import at_komi, draw_positions, leave_games, play_games, play_opponent, replay_to
+from trainer.diagnosis.positions import at_komi, leave_games, play_opponent
 from trainer.diagnosis.slices import find_kos, is_snapback
 from trainer.diagnosis.subject import EvaluatorSubject, NetworkSubject, Prediction, decode_actions
 from trainer.diagnosis.tables import make_tables, print_tables, to_markdown, to_text
@@ -47,6 +47,7 @@ from trainer.evaluate import RandomAgent
 from trainer.model_card import model_card
 from trainer.network import GoNetwork, NetworkConfig, make_network
 from trainer.onnx_graph import OnnxExporter
+from trainer.positions import draw_positions, play_games, replay_to
 from trainer.record import GameRecord
 from trainer.stages import StageConfig
 from trainer.torch_evaluator import TorchEvaluator

@@ -17,9 +17,9 @@ from tests.support.go_games import random_games
 from trainer import quantization
 from trainer.checkpoint import Checkpoint, pack_games
 from trainer.config import TrainConfig, load_config
-from trainer.diagnosis.positions import play_games
 from trainer.network import GoNetwork, make_network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
+from trainer.positions import play_games
 from trainer.quantization import STEPS, Walk, draw_walk, measure_loss, quantize, quantize_checkpoint
 from trainer.record import GameRecord
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.config import TrainConfig
-from trainer.diagnosis.positions import Position
 from trainer.diagnosis.slices import Mask, find_slices
 from trainer.diagnosis.subject import Prediction, Subject
+from trainer.positions import Position
 from trainer.windows import WindowBuilder, Windows
 
 SOURCES: Final = ("imagined", "fresh", "still")

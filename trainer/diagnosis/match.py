@@ -12,8 +12,8 @@ import numpy as np
 from engine.model.contract import PositionEvaluator
 from trainer.config import TrainConfig
 from trainer.diagnosis.candidate import with_size
-from trainer.diagnosis.positions import Position, replay_to
 from trainer.game_search import GameSearch
+from trainer.positions import Position, replay_to
 from trainer.rating import elo_gain, play_pairs
 from trainer.selfplay import roots_of
 

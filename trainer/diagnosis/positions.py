@@ -1,6 +1,6 @@
-"""Positions to diagnose on: of games as they are, left by random moves, at another komi, or played anew.
+"""Positions to diagnose on, beside those of games as they are: left by random moves, at another komi, against others.
 
-Knows the rules kernel and self-play; knows nothing of what is measured.
+Knows the rules kernel and how games are played; knows nothing of what is measured.
 """
 
 from __future__ import annotations
@@ -13,32 +13,12 @@ from numpy.typing import NDArray
 
 from engine.go.batch import GoBatch
 from engine.go.kernels import NO_MOVE
-from engine.model.contract import PositionEvaluator
 from trainer.config import TrainConfig
 from trainer.evaluate import Agent, middle_komi
 from trainer.evaluate import play_games as play_matches
+from trainer.positions import Position, replay_to
 from trainer.record import POLICY_TOP, GameRecord
-from trainer.selfplay import SelfPlay, make_env
-
-Position = tuple[GameRecord, int]
-"""A game and a ply: the position before that ply."""
-
-
-def draw_positions(games: list[GameRecord], count: int, rng: np.random.Generator) -> list[Position]:
-    """`count` different positions, or as many as there are, each equally likely."""
-    every = [(game, ply) for game in games for ply in range(len(game))]
-    chosen = rng.permutation(len(every))[:count]
-    return [every[i] for i in chosen]
-
-
-def replay_to(positions: list[Position], size: int) -> GoBatch:
-    """The boards of `positions`, with the histories of their games."""
-    batch = GoBatch(num_games=len(positions), size=size, komi=[game.komi for game, _ in positions])
-    moves = np.full((len(positions), max(ply for _, ply in positions) + 1), NO_MOVE, np.int32)
-    for row, (game, ply) in enumerate(positions):
-        moves[row, :ply] = game.actions[:ply]
-    batch.play_sequences(moves)
-    return batch
+from trainer.selfplay import make_env
 
 
 def leave_games(positions: list[Position], *, steps: int, size: int, rng: np.random.Generator) -> list[Position]:
@@ -81,25 +61,6 @@ def _bare_record(actions: NDArray[Any], *, komi: float, score: float, ownership:
 def at_komi(games: list[GameRecord], komi: float) -> list[GameRecord]:
     """The same moves and boards, scored as if they had been played at another komi."""
     return [dataclasses.replace(game, komi=komi, score=game.score + game.komi - komi) for game in games]
-
-
-def play_games(
-    config: TrainConfig, evaluator: PositionEvaluator, *, count: int, rng: np.random.Generator
-) -> list[GameRecord]:
-    """`count` games of self-play as in training: the first of each slot, so that short games are not preferred.
-
-    The evaluator needs `count * (config.search.num_simulations + 1)` slots.
-    """
-    config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, num_games=count))
-    env = make_env(config, num_envs=count)
-    play = SelfPlay(config, env, evaluator, rng)
-    first: dict[int, GameRecord] = {}
-    while len(first) < count:
-        ended = play.play(count)  # one ply of every game
-        restarted = np.flatnonzero(env.batch.ply == 0)  # type: ignore[attr-defined]
-        for slot, game in zip(restarted, ended, strict=True):
-            first.setdefault(int(slot), game)
-    return [first[slot] for slot in sorted(first)]
 
 
 def play_opponent(config: TrainConfig, player: Agent, opponent: Agent, *, pairs: int, seed: int) -> list[GameRecord]:

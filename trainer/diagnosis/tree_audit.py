@@ -16,7 +16,7 @@ from engine.model.contract import Evaluator
 from engine.search.batch_search import BatchSearch
 from engine.search.config import SearchConfig
 from engine.search.tree import EXPANDED, NO_ACTION, ROOT, Tree
-from trainer.diagnosis.positions import Position, replay_to
+from trainer.positions import Position, replay_to
 from trainer.selfplay import roots_of
 
 LOOKS_AT_ONCE: Final = 1024
