@@ -120,9 +120,10 @@ class BatchSearch:
         return simulations
 
     def _num_considered(self, roots: RootBatch, simulations: NDArray[np.int64]) -> NDArray[np.int64]:
-        considered = np.minimum(self.config.num_considered, roots.legal_mask.sum(axis=1))
+        considered: NDArray[np.int64] = np.minimum(self.config.num_considered, roots.legal_mask.sum(axis=1))
         is_short = simulations < self.config.num_simulations
-        return np.where(is_short, np.minimum(considered, np.maximum(2, simulations // 2)), considered)
+        fewer: NDArray[np.int64] = np.minimum(considered, np.maximum(2, simulations // 2))
+        return np.where(is_short, fewer, considered)
 
     def _evaluate_roots(self, roots: RootBatch) -> RootOutput:
         slots = np.arange(roots.size, dtype=np.int32) * np.int32(self.nodes_per_tree)
