@@ -19,8 +19,8 @@ from pgx.experimental import auto_reset
 from pgx.go import Go
 
 from engine.errors import InvalidConfig
+from engine.go.features import NUM_ACTION_PLANES
 from trainer.config import TrainConfig
-from trainer.network import ACTION_PLANES
 
 Weights = dict[str, Array]
 Inference = tuple[Array, Array, Array]
@@ -70,7 +70,7 @@ class PgxSelfPlay:
         shapes: dict[str, tuple[int, ...]] = {
             "r_in": (3, 3, network.observation_size, c),
             "d_in": (3, 3, c, c),
-            "d_action": (3, 3, ACTION_PLANES, c),
+            "d_action": (3, 3, NUM_ACTION_PLANES, c),
             "h_policy": (1, 1, c, h),
             "h_policy_pooled": (3 * c, h),
             "h_policy_point": (1, 1, h, 1),

@@ -36,6 +36,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.go.board_forest import BoardForest
+from engine.go.features import NUM_ACTION_PLANES
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model.runtime import Graph
 from engine.search import batch_search
@@ -43,7 +44,7 @@ from trainer.actor import Publisher, make_evaluator
 from trainer.config import TrainConfig, load_config
 from trainer.envs.go import GoVectorEnv
 from trainer.grounded import GroundedBatch
-from trainer.network import ACTION_PLANES, GoNetwork, make_network
+from trainer.network import GoNetwork, make_network
 from trainer.selfplay import SelfPlay, make_env
 
 EXPECTED_SHARE = 0.15
@@ -111,7 +112,10 @@ class OurSelfPlay:
     def flops(self) -> tuple[float, float]:
         network, size = self._network, self._config.env.size
         observation = torch.zeros(1, network.config.observation_size, size, size)
-        hidden, planes = torch.zeros(1, network.config.channels, size, size), torch.zeros(1, ACTION_PLANES, size, size)
+        hidden, planes = (
+            torch.zeros(1, network.config.channels, size, size),
+            torch.zeros(1, NUM_ACTION_PLANES, size, size),
+        )
         counts = []
         for inference in (lambda: network.initial(observation), lambda: network.recurrent(hidden, planes)):
             with FlopCounterMode(display=False) as counter, torch.no_grad():

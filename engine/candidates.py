@@ -75,8 +75,9 @@ def estimate_score(result: SearchResult, position: Position, value: float) -> fl
     """Points by which Black leads at the end, komi included, where the search judges `value` (Black's view).
 
     The network's score of the position, and for what the search judges above or below the network's own value
-    `STDEVS_PER_VALUE` of the network's standard deviations a unit. That is the slope in an even game; where one side is
-    far ahead, differences between moves come out too small. Never beyond what the board can give. Without a score head
+    `STDEVS_PER_VALUE` times the network's `score_stdev` a unit. That is the slope in an even game if it is a standard
+    deviation, and a fifth less where it is a mean absolute error, as of models made here; where one side is far ahead,
+    differences between moves come out too small. Never beyond what the board can give. Without a score head
     the score of an even position is 0.
     """
     mean = 0.0 if result.score_mean is None else result.score_mean
@@ -87,7 +88,7 @@ def estimate_score(result: SearchResult, position: Position, value: float) -> fl
 
 
 def score_stdev(result: SearchResult, position: Position) -> float:
-    """Standard deviation of the final score in points; without a score head as many as the board is wide."""
+    """How far off the network's score will be, points, see `RootOutput`; the board's width without a score head."""
     return float(position.size) if result.score_stdev is None else result.score_stdev
 
 

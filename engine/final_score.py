@@ -36,11 +36,6 @@ class FinalScore:
     dead: frozenset[int]
     """Points of the stones that are counted as dead; by the rules for area what stands is alive."""
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether this is the score by the rules."""
-        return self.source == "rules"
-
 
 def has_exact_score(position: Position) -> bool:
     """Whether the rules alone give the score: two passes, and area counts."""

@@ -259,7 +259,6 @@ class Player:
         position: Position,
         limits: Limits | Callable[[], Limits],
         *,
-        color: int | None = None,
         model: str | None = None,
         seed: int | None = None,
     ) -> Analysis:
@@ -268,8 +267,7 @@ class Player:
         `limits`: a function is asked for them when the model is loaded, for which this blocks. `model`: a name; None:
         the settings'. For several threads at a time. Raises `UnsupportedBoardSize`, `ModelError`, `EvaluationError`.
         """
-        turn = Turn.of(position, position.to_play if color is None else color)
-        return self._search(turn, limits, model=model, seed=seed)
+        return self._search(Turn.of(position, position.to_play), limits, model=model, seed=seed)
 
     @property
     def is_ready(self) -> bool:

@@ -1,4 +1,4 @@
-"""The 8 symmetries of the board and the colour swap, as permutations of points.
+"""The 8 symmetries of the board, as permutations of points.
 
 Games are augmented before they are replayed, so that every plane, mask and target follows from the rules kernel.
 """

@@ -21,7 +21,7 @@ from typing import Final
 
 from engine import __version__
 from engine.errors import InvalidConfig
-from engine.go.features import FEATURE_VERSION, variant_of
+from engine.go.features import FEATURE_VERSION, NUM_ACTION_PLANES, variant_of
 from engine.go.rules import MAX_SIZE, MIN_SIZE
 from engine.model.folder import MANIFEST, load_model, read_folder
 from engine.model.interface import INITIAL, RECURRENT
@@ -45,7 +45,7 @@ from trainer.diagnosis.certificate import (
     write_certificate,
 )
 from trainer.model_card import model_card
-from trainer.network import ACTION_PLANES, Network
+from trainer.network import Network
 from trainer.onnx_graph import ModelBytes, OnnxExporter
 from trainer.quantization import quantize_checkpoint
 from trainer.run_facts import read_curve, thin, training_facts
@@ -200,7 +200,7 @@ def _manifest(
             kind="go" if is_go else "vector",
             observation_size=shape.observation_size,
             hidden_size=shape.channels,
-            action_size=ACTION_PLANES if is_go else shape.num_actions,
+            action_size=NUM_ACTION_PLANES if is_go else shape.num_actions,
             has_reward=shape.reward is not None,
             has_ownership=is_go,
         ),

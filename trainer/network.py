@@ -17,11 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.go.features import NUM_ACTION_PLANES
 from trainer.ranges import Count, Positive
 from trainer.support import Support
 
-ACTION_PLANES = 4
-"""Black's move, White's move, pass flag, mover: see engine/go/features.py."""
 SCORE_UNIT = 10.0
 """Points per unit of the raw score outputs, so that the heads work near 1."""
 BOARD_CLASSES = 3
@@ -224,7 +223,7 @@ class GoNetwork(nn.Module):
         self.representation_in = nn.Conv2d(config.observation_size, c, 3, padding=1)
         self.representation = Tower(c, config.representation_blocks)
         self.dynamics_hidden = nn.Conv2d(c, c, 3, padding=1)
-        self.dynamics_action = nn.Conv2d(ACTION_PLANES, c, 3, padding=1, bias=False)
+        self.dynamics_action = nn.Conv2d(NUM_ACTION_PLANES, c, 3, padding=1, bias=False)
         self.dynamics = Tower(c, config.dynamics_blocks)
         self.heads = GoHeads(config)
         self.projection = nn.Sequential(nn.Conv2d(c, c, 1), nn.ReLU(), nn.Conv2d(c, c, 1))

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from engine.errors import ModelInvalid
-from trainer.network import ACTION_PLANES, GoNetwork, Network
+from engine.go.features import NUM_ACTION_PLANES
+from trainer.network import GoNetwork, Network
 
 PREFIX = "network."
 """What the traced modules put before the network's own parameter names."""
@@ -137,7 +138,7 @@ def _samples(module: InitialInference | RecurrentInference) -> tuple[Tensor, ...
     values do not matter, and zeros leave torch's global generator alone."""
     config = module.network.config
     board = (7, 8) if config.kind == "go" else ()
-    actions = ACTION_PLANES if config.kind == "go" else config.num_actions
+    actions = NUM_ACTION_PLANES if config.kind == "go" else config.num_actions
     if isinstance(module, InitialInference):
         return (torch.zeros(2, config.observation_size, *board),)
     return (torch.zeros(2, config.channels, *board), torch.zeros(2, actions, *board))

@@ -95,9 +95,7 @@ class QuantizationLoss:
     """As `best_move`."""
 
 
-def quantize_checkpoint(
-    checkpoint: Checkpoint, files: ModelBytes, *, seed: int = 0
-) -> tuple[ModelBytes, dict[str, Any]]:
+def quantize_checkpoint(checkpoint: Checkpoint, files: ModelBytes) -> tuple[ModelBytes, dict[str, Any]]:
     """The int8 form of `files`, the export of a checkpoint, and its loss as figures for the manifest.
 
     Ranges come from games that the network learned from, the loss from games held out; where the checkpoint has none on
@@ -107,7 +105,7 @@ def quantize_checkpoint(
     network = checkpoint.averaged_network()
     if not isinstance(network, GoNetwork):
         raise InvalidConfig(f"the model learned {checkpoint.config.env.id}: only models of Go can be quantised")
-    rng, size, variant = np.random.default_rng(seed), checkpoint.config.env.size, checkpoint.config.variant
+    rng, size, variant = np.random.default_rng(0), checkpoint.config.env.size, checkpoint.config.variant
     learned, held_out = unpack_games(checkpoint.replay or {}, prefix="games."), checkpoint.games("holdout")
     source = "held out of training"
     if not checkpoint.games("games") or not held_out:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.go.position import Position
-from engine.go.record import to_sgf
+from engine.go.record import to_result, to_sgf
 from trainer.config import TrainConfig
 from trainer.record import GameRecord
 
@@ -16,5 +16,5 @@ def write_sample(game: GameRecord, config: TrainConfig, path: Path) -> None:
     for colour, action in zip(game.to_play, game.actions, strict=True):
         position.play(int(colour), int(action))
     comments = [f"value {value:+.3f} (Black's view)" for value in game.root_values]
-    result = "0" if game.score == 0 else f"{'B' if game.score > 0 else 'W'}+{abs(game.score):g}"
-    path.write_bytes(to_sgf(position, result=result, comments=comments, black_name=config.name, white_name=config.name))
+    names = {"black_name": config.name, "white_name": config.name}
+    path.write_bytes(to_sgf(position, result=to_result(game.score), comments=comments, **names))

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from engine.errors import InvalidConfig
 
+EPSILON = 0.001
+"""Slope of the compressing transform far from zero, so that it has an inverse."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
@@ -56,14 +59,14 @@ class Support:
         return expand(expected) if self.compress else expected
 
 
-def compress(x: Tensor, *, epsilon: float = 0.001) -> Tensor:
+def compress(x: Tensor) -> Tensor:
     """h(x) of Pohlen et al. 2018, eq. 9."""
-    return torch.sign(x) * (torch.sqrt(torch.abs(x) + 1) - 1) + epsilon * x
+    return torch.sign(x) * (torch.sqrt(torch.abs(x) + 1) - 1) + EPSILON * x
 
 
-def expand(y: Tensor, *, epsilon: float = 0.001) -> Tensor:
+def expand(y: Tensor) -> Tensor:
     """The exact inverse of `compress`, without the usual form's difference of near equals, which costs float32 four
     digits."""
-    shifted = torch.abs(y) + 1 + epsilon
-    root = 2 * shifted / (1 + torch.sqrt(1 + 4 * epsilon * shifted))
+    shifted = torch.abs(y) + 1 + EPSILON
+    root = 2 * shifted / (1 + torch.sqrt(1 + 4 * EPSILON * shifted))
     return torch.sign(y) * (root * root - 1)

@@ -21,8 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.errors import EvaluationError, InvalidInput
+from engine.go.features import NUM_ACTION_PLANES
 from engine.model.contract import RecurrentOutput, RootOutput
-from trainer.network import ACTION_PLANES, GoNetwork, Network, NetworkOutput, in_fast_layout
+from trainer.network import GoNetwork, Network, NetworkOutput, in_fast_layout
 from trainer.recorded_work import RecordedWork, padded
 
 
@@ -181,10 +182,10 @@ def encode_actions(actions: Tensor, to_play: Tensor, *, size: int) -> Tensor:
     `to_play` [B] int64 is +1 or -1."""
     batch, area = len(actions), size * size
     is_pass = actions == area
-    planes = torch.zeros((batch, ACTION_PLANES, area), device=actions.device)
+    planes = torch.zeros((batch, NUM_ACTION_PLANES, area), device=actions.device)
     rows = torch.arange(batch, device=actions.device)
     mover_plane = torch.where(to_play > 0, 0, 1)
     planes[rows, mover_plane, actions.clamp(max=area - 1)] = (~is_pass).float()
     planes[:, 2] = is_pass.float()[:, None]
     planes[:, 3] = to_play.float()[:, None]
-    return planes.view(batch, ACTION_PLANES, size, size)
+    return planes.view(batch, NUM_ACTION_PLANES, size, size)

@@ -208,20 +208,12 @@ def _fill_actions(actions, to_play, out):  # type: ignore[no-untyped-def]
         out[i, 3] = np.float32(to_play[i])
 
 
-def encode_actions(
-    actions: NDArray[np.int32],
-    to_play: NDArray[np.int8],
-    *,
-    size: int,
-    out: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
+def encode_actions(actions: NDArray[np.int32], to_play: NDArray[np.int8], *, size: int) -> NDArray[np.float32]:
     """The action planes [B, 4, S, S] float32 of `actions` [B] int32 (pass = size * size) made by `to_play` [B] int8.
 
-    Written to `out` if given (C-contiguous). An action outside 0..size*size leaves only the mover's plane; this is
-    not checked further.
+    An action outside 0..size*size leaves only the mover's plane; this is not checked further.
     """
-    if out is None:
-        out = np.empty((len(actions), NUM_ACTION_PLANES, size, size), dtype=np.float32)
+    out = np.empty((len(actions), NUM_ACTION_PLANES, size, size), dtype=np.float32)
     _fill_actions(
         np.ascontiguousarray(actions, dtype=np.int32),
         np.ascontiguousarray(to_play, dtype=np.int8),

@@ -249,9 +249,9 @@ class Position:
         stones[_GAME, list(dead)] = EMPTY
         return stones
 
-    def score(self, dead: Collection[int] = ()) -> float:
-        """Area score Black - White - komi - handicap compensation, points; every stone not in `dead` is alive."""
-        return float(self.area_ownership(dead).sum(dtype=np.int32)) - self.effective_komi
+    def score(self) -> float:
+        """Area score Black - White - komi - handicap compensation, points; every stone is alive."""
+        return float(self.area_ownership().sum(dtype=np.int32)) - self.effective_komi
 
     def territory_score(self, dead: Collection[int] = ()) -> float:
         """Territory score Black - White - komi, points: surrounded empty points, prisoners and the stones on `dead`.
@@ -271,10 +271,6 @@ class Position:
     def root_terminal_values(self) -> NDArray[np.float32]:
         """[A + 1] float32: NaN, but for a pass that answers a pass, which is worth the sign of the area score."""
         return _row(self._batch.terminal_values())
-
-    def pass_pass_value(self) -> float:
-        """-1, 0 or 1: the sign of the area score now, exact if both players pass."""
-        return float(self._batch.pass_pass_values()[_GAME])
 
     def to_batch(self) -> GoBatch:
         """An independent batch of this one game, in the same state."""

@@ -89,11 +89,6 @@ class OnnxEvaluator:
         are still the old network's. Raises `ModelInvalid` and keeps the old weights."""
         self._sessions = _Sessions(initial, recurrent, self._options, expected=self.shape)
 
-    @property
-    def hidden_bytes(self) -> int:
-        """Bytes of one hidden state."""
-        return self._pool.nbytes // self.num_slots
-
     def initial(self, observations: Floats, slots: NDArray[np.int32]) -> RootOutput:
         """See `Evaluator.initial`. Raises `InvalidInput` for observations of another shape."""
         sessions = self._sessions

@@ -145,15 +145,14 @@ class GameClock:
         self,
         settings: TimeSettings | None = None,
         *,
-        default_s: float = 1.0,
-        max_s: float = 60.0,
-        lag_s: float = 0.2,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`default_s`: for a move without time limit. `max_s`: for any move. `lag_s`: kept back from the time left."""
-        self.default_s = default_s
-        self.max_s = max_s
-        self.lag_s = lag_s
+        self.default_s = 1.0
+        """For a move without time limit."""
+        self.max_s = 60.0
+        """For any move."""
+        self.lag_s = 0.2
+        """Kept back from the time left."""
         self._now = now
         self._settings = settings or TimeSettings.none()
         self._started: dict[int, float] = {}

@@ -70,7 +70,7 @@ class SearchResult:
     score_mean: float | None
     """Expected final score in points, komi included; None where the model has no such head."""
     score_stdev: float | None
-    """Its standard deviation in points."""
+    """How far off that will be, in points: of models made here the mean absolute error; see `RootOutput`."""
     variations: NDArray[np.int32]
     """[A, MAX_VARIATION_LENGTH] most visited line behind each visited root action, padded with NO_ACTION."""
 

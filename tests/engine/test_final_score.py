@@ -27,7 +27,7 @@ def test_exact_after_two_passes() -> None:
     game.play(WHITE, 25)
     assert has_exact_score(game)
     score = exact_score(game)
-    assert score.is_exact
+    assert score.source == "rules"
     assert score.points == -0.5
     assert sum(score.ownership) == 0
     assert score.dead == frozenset()
@@ -37,7 +37,6 @@ def test_estimate_by_ownership_takes_the_dead_off() -> None:
     game = from_diagram(WITH_DEAD_STONE, komi=0.5)
     score = estimated_score(game, OWNERSHIP.reshape(-1))
     assert score.source == "network"
-    assert not score.is_exact
     assert score.dead == frozenset({24})
     assert score.ownership == (1, 1, 0, -1, -1) * 5
     assert score.points == -0.5

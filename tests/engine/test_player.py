@@ -693,7 +693,9 @@ def test_suggestions_are_independent_of_the_game_and_of_each_other() -> None:
     with playing(models=models, concurrent_searches=2) as player:
         position = Position(SIZE)
         first = player.suggest(position, Limits())
-        second = player.suggest(Position(SIZE), Limits(visits=9), color=WHITE, seed=17)
+        later = Position(SIZE)
+        later.play(BLACK, 0)
+        second = player.suggest(later, Limits(visits=9), seed=17)
         assert second.wait(LONG_S).best_action == CENTRE
         assert (second.seed, second.color) == (17, WHITE)
         assert not first.is_finished
@@ -758,7 +760,7 @@ def test_a_player_without_models_still_keeps_the_game() -> None:
         assert player.position.moves == [(BLACK, 3)]
         for color in (WHITE, BLACK):
             player.play(color, player.position.pass_action)
-        assert player.final_score().is_exact
+        assert player.final_score().source == "rules"
 
 
 def test_a_size_that_no_model_plays_is_told_when_it_matters() -> None:
@@ -848,7 +850,7 @@ def test_final_score_before_and_after_the_end() -> None:
         player.play(BLACK, PASS)
         player.play(WHITE, PASS)
         exact = player.final_score()
-        assert (exact.is_exact, exact.points, exact.dead) == (True, 4.5, frozenset())
+        assert (exact.source, exact.points, exact.dead) == ("rules", 4.5, frozenset())
 
 
 def test_final_score_of_a_model_without_ownership() -> None:

@@ -139,7 +139,7 @@ def test_a_long_analysis_keeps_within_its_memory_and_goes_on(tmp_path: Path, eve
     kept = sum(array.nbytes for array in (*tree, *grounded._boards.slots))
     if cache is None:
         assert isinstance(grounded._evaluator, OnnxEvaluator)
-        kept += grounded._evaluator.hidden_bytes * grounded.num_slots
+        kept += grounded._evaluator._pool.nbytes
     else:
         kept += cache.nbytes
     assert 15 * 2**20 < kept <= 16 * 2**20

@@ -38,7 +38,7 @@ def check_slot(tree: BoardTree, branch: Branch, parent: int, action: int, child:
     observe(branch, child, observation)
     np.testing.assert_array_equal(observation.reshape(after.observation().shape), after.observation())
     assert (passes == 2) == after.is_over
-    assert tree.outcome(child) == after.pass_pass_value()
+    assert tree.outcome(child) == np.sign(after.score())
 
 
 @pytest.mark.parametrize("rules", ALL_RULES, ids=lambda rules: f"{rules.ko.name}-{rules.suicide}")

@@ -218,10 +218,3 @@ def test_action_planes() -> None:
     assert [float(flat[i, 1].sum()) for i in range(4)] == [0, 1, 0, 0]
     assert [constant(flat[i, 2]) for i in range(4)] == [0, 0, 1, 1]
     assert [constant(flat[i, 3]) for i in range(4)] == [1, -1, 1, -1]
-
-
-def test_action_planes_overwrite_what_was_in_out() -> None:
-    out = np.full((1, 4, 3, 3), 7.0, dtype=np.float32)
-    actions, to_play = np.array([9], np.int32), np.array([-1], np.int8)
-    assert encode_actions(actions, to_play, size=3, out=out) is out
-    np.testing.assert_array_equal(out, encode_actions(actions, to_play, size=3))

@@ -298,7 +298,7 @@ def test_area_score_with_dead_stones() -> None:
     position = from_diagram(DEAD_STONES, komi=0.5)
     assert position.score() == 7 - 14 - 0.5
     dead = {from_gtp("B5", 6), from_gtp("E4", 6)}
-    assert position.score(dead) == 18 - 18 - 0.5
+    assert position.area_ownership(dead).sum() == 18 - 18
     assert position.score() == 7 - 14 - 0.5
 
 
@@ -322,14 +322,13 @@ def test_territory_score_counts_prisoners() -> None:
 def test_dead_points_must_hold_stones(dead: set[int]) -> None:
     position = from_diagram(DEAD_STONES)
     with pytest.raises(InvalidVertex, match="no stone"):
-        position.score(dead)
+        position.area_ownership(dead)
 
 
 def test_values_at_the_root() -> None:
     position = Position(3, komi=8.5)
     position.play(BLACK, 4)
     assert np.isnan(position.root_terminal_values()).all()
-    assert position.pass_pass_value() == 1.0
     position.play(WHITE, position.pass_action)
     values = position.root_terminal_values()
     assert values[position.pass_action] == 1.0

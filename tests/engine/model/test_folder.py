@@ -29,7 +29,7 @@ def test_load(folder: Path) -> None:
     model = load_model(read_folder(folder))
     assert (model.initial, model.recurrent) == tiny_go_model().files
     evaluator = OnnxEvaluator.from_model(model, board_size=5, num_slots=1)
-    assert evaluator.hidden_bytes == 4 * 25 * STATE_NUMBER_BYTES
+    assert evaluator._pool.nbytes == 4 * 25 * STATE_NUMBER_BYTES
 
 
 @pytest.mark.parametrize("name", ["manifest.json", *FILES])

@@ -32,7 +32,10 @@ class Watch:
 
 def make_clock(settings: TimeSettings, **options: float) -> tuple[GameClock, Watch]:
     watch = Watch()
-    return GameClock(settings, now=watch, **options), watch
+    clock = GameClock(settings, now=watch)
+    for name, seconds in options.items():
+        setattr(clock, name, seconds)
+    return clock, watch
 
 
 def think(clock: GameClock, watch: Watch, seconds: float, color: int = BLACK) -> None:
