@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import time
 
+import msgspec
 import numpy as np
 
 from benchmarks.match import progress
@@ -348,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = dials.figures()
     for name, value in figures.items():
         print(f"{name}: {value}")
-    line = json.dumps(figures)
+    line = msgspec.json.encode(figures).decode()  # what is infinite becomes null
     print(line)
     if options.json is not None:
         with options.json.open("a") as file:

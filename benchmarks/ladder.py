@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import msgspec
 import torch
 from matplotlib.figure import Figure
 
@@ -193,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(name, flush=True)
                 done[name] = play() | {"rung": name} | settings
                 with options.json.open("a") as file:
-                    file.write(json.dumps(done[name]) + "\n")
+                    file.write(msgspec.json.encode(done[name]).decode() + "\n")
     except (TengenError, EngineError) as error:
         print(f"ladder: {error}", file=sys.stderr)
         return 1
