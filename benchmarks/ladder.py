@@ -4,7 +4,8 @@ The lowest rungs are a random mover and the same network before it learned anyth
 search and with a few visits, and models that came before it; then GNU Go. All rungs play paired openings: Tengen's
 own by `benchmarks.dials`, two random stones and komi 7 by `benchmarks.match`. With one thread time is
 processor time in the former. Rungs that `--json` has already, of this model under these settings, are not played again,
-so that a ladder may be stopped; one that was interrupted is. `--picture` draws all that the file has of the model.
+so that a ladder may be stopped; one that was interrupted is. `--picture` draws what it has of the model
+on this board.
 
 Run: python -m benchmarks.ladder go9-int8 --games 200 --time 0.1 --json runs/ladder.jsonl --picture runs/ladder.svg
 """
@@ -44,6 +45,7 @@ from trainer.network import make_network
 VISITS = (1, 16, 64, 256, 1024)
 LEVELS = (1, 5, 10)
 SEED = 1
+PICTURES = (".svg", ".png")
 
 Figures = dict[str, Any]
 
@@ -181,8 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--levels", nargs="*", type=int, default=LEVELS, help="of GNU Go; 1 5 10")
     add("--only", nargs="+", metavar="TEXT", help="rungs whose names contain one of these")
     add("--json", type=Path, required=True, metavar="FILE", help="where the figures are kept, a line a rung")
-    add("--picture", type=Path, metavar="FILE", help="draw what that file has of the model: .svg, .png")
+    add("--picture", type=Path, metavar="FILE", help="draw what that file has of model and board: .svg, .png")
     options = parser.parse_args(arguments)
+    if options.picture is not None and options.picture.suffix not in PICTURES:
+        parser.error(f"--picture {options.picture}: expected the name of a {' or '.join(PICTURES)} file")
     try:
         settings = asked(options)
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -203,10 +207,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     print("| opponent | games | won / drawn / lost | share of the points [95 %] |\n|---|---|---|---|")
     print("\n".join(row(name, figures) for name, figures in done.items()))
-    if options.picture is not None:
-        ladder = [line for line in kept(options.json) if line["model"] == settings["model"]]
+    board = {name: settings[name] for name in ("model", "size")}
+    if options.picture is not None and (
+        shown := [line for line in kept(options.json) if board.items() <= line.items()]
+    ):
+        options.picture.parent.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context({"svg.hashsalt": "ladder"}):
-            plot(ladder, settings["model"]).savefig(options.picture, metadata={"Date": None})
+            plot(shown, settings["model"]).savefig(options.picture, metadata={"Date": None})
     return 0
 
 

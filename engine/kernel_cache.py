@@ -28,14 +28,15 @@ def prepare(package: Path = Path(__file__).parent) -> Path | None:
     temporary folder is used: kernels are then compiled at every start, which takes some seconds. Must run before numba
     is imported, and does so with the first import of the engine.
     """
-    chosen = os.environ.get(VARIABLE)
-    if chosen and not Path(chosen).name.startswith(PREFIX):
+    name, chosen = PREFIX + _digest(package), Path(os.environ.get(VARIABLE, ""))
+    if chosen.name.startswith(name):  # by the process that started this one, with the same source
+        return chosen
+    if chosen.name and not chosen.name.startswith(PREFIX):
         return None
-    name = PREFIX + _digest(package)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     folder = next((f for f in (package / "__pycache__" / name, cache / "tengen" / name) if _is_writable(f)), None)
     if folder is None:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     os.environ[VARIABLE] = str(folder)
     return folder
 

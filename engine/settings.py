@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from engine.errors import InvalidConfig
-from engine.search.config import SearchConfig
+from engine.search.config import SearchConfig, most_considered
 
 Algorithm = Literal["auto", "puct", "gumbel"]
 
@@ -157,7 +157,7 @@ class PlayerSettings:
 
 def considered_actions(visits: int | None) -> int:
     """How many root actions the Gumbel search considers: half of the visits, so that it looks deeper than one ply."""
-    return 16 if visits is None else min(16, max(2, visits // 2))
+    return 16 if visits is None else min(16, int(most_considered(visits)))
 
 
 def available_cores() -> int:

@@ -16,7 +16,7 @@ from engine.search import gumbel as gumbel_root
 from engine.search import puct as puct_root
 from engine.search.backup import expand_and_backup
 from engine.search.choice import RootChoice
-from engine.search.config import Formula, SearchConfig
+from engine.search.config import Formula, SearchConfig, most_considered
 from engine.search.kernels import select
 from engine.search.qvalues import read_root_statistics
 from engine.search.roots import RootBatch, masked_softmax, set_roots
@@ -78,10 +78,9 @@ class BatchSearch:
         """Searches every root; blocks.
 
         `num_simulations` (one number, or one per root) defaults to the configuration's and may not exceed it; 0 gives
-        the network's own policy. Where it is less, no more than half as many root actions are considered, or the search
-        would be one ply deep. `gumbel_scale` (one number, or one per root) multiplies the Gumbel noise drawn from
-        `rng`; `gumbel` [B, A] replaces the product. "puct" draws Dirichlet noise instead. Raises what the evaluator
-        raises.
+        the network's own policy. Where it is less, no more than `most_considered` root actions are. `gumbel_scale` (one
+        number, or one per root) multiplies the Gumbel noise drawn from `rng`; `gumbel` [B, A] replaces the product.
+        "puct" draws Dirichlet noise instead. Raises what the evaluator raises.
         """
         simulations = self._checked_simulations(roots, num_simulations)
         output = self._evaluate_roots(roots)
@@ -122,8 +121,7 @@ class BatchSearch:
     def _num_considered(self, roots: RootBatch, simulations: NDArray[np.int64]) -> NDArray[np.int64]:
         considered: NDArray[np.int64] = np.minimum(self.config.num_considered, roots.legal_mask.sum(axis=1))
         is_short = simulations < self.config.num_simulations
-        fewer: NDArray[np.int64] = np.minimum(considered, np.maximum(2, simulations // 2))
-        return np.where(is_short, fewer, considered)
+        return np.where(is_short, np.minimum(considered, most_considered(simulations)), considered)
 
     def _evaluate_roots(self, roots: RootBatch) -> RootOutput:
         slots = np.arange(roots.size, dtype=np.int32) * np.int32(self.nodes_per_tree)

@@ -9,6 +9,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.errors import InvalidConfig
 
 GUMBEL = 0
@@ -109,8 +112,8 @@ class SearchConfig:
             )
 
     def with_simulations(self, num_simulations: int) -> SearchConfig:
-        """The same for so many simulations, with no more root actions than they can look behind: half as many."""
-        considered = min(self.num_considered, max(2, num_simulations // 2))
+        """The same for so many simulations, with no more root actions than they can look behind."""
+        considered = min(self.num_considered, int(most_considered(num_simulations)))
         return replace(self, num_simulations=num_simulations, num_considered=considered)
 
     def formula(self, *, pass_action: int) -> Formula:
@@ -128,6 +131,12 @@ class SearchConfig:
             fpu_reduction=float(self.fpu_reduction),
             pass_action=int(pass_action),
         )
+
+
+def most_considered(num_simulations: int | NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many root actions sequential halving may start from if it is to look deeper than one ply: half of the
+    simulations, but two at least."""
+    return np.maximum(2, np.asarray(num_simulations, np.int64) // 2)
 
 
 def _is_finite(value: float) -> bool:

@@ -55,17 +55,31 @@ def test_the_picture_has_every_rung_of_the_model_and_no_other(tmp_path: Path) ->
     model = str(write_tiny_model(tmp_path, "tiny", trained=(SIZE,)))
     figures, picture = tmp_path / "ladder.jsonl", tmp_path / "ladder.svg"
     identity = read_folder(Path(model)).manifest.identity
-    won = {"model": identity, "rung": "all won", "time_s": 0.1, "win_rate": 1.0, "interval_95": [0.9, 1.0]}
-    lines = [won, won | {"time_s": 1.0}, won | {"model": "other@0", "rung": "another model's"}]
+    won = {
+        "model": identity,
+        "size": SIZE,
+        "rung": "all won",
+        "time_s": 0.1,
+        "win_rate": 1.0,
+        "interval_95": [0.9, 1.0],
+    }
+    others = [won | {"model": "other@0", "rung": "another model's"}, won | {"size": 5, "rung": "another board's"}]
+    lines = [won, won | {"time_s": 1.0}, *others]
     figures.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert main([model, *COMMON, "--json", str(figures), "--only", "16 visits", "--picture", str(picture)]) == 0
-    assert picture.read_text().startswith("<?xml")
+    assert "all won" in picture.read_text()
+    assert "another" not in picture.read_text()
     ladder = [json.loads(line) for line in figures.read_text().splitlines()]
-    drawn = plot([line for line in ladder if line["model"] == identity], identity)
+    drawn = plot([line for line in ladder if "another" not in line["rung"]], identity)
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["all won", "itself with 16 visits"]
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == [f"{s:g} s a move" for s in (0.01, 0.1, 1)]
     markers = [line.get_marker() for line in drawn.axes[0].get_lines() if len(line.get_xdata()) == 1]
     assert markers.count(">") == 2
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_any_game(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["nobody", "--json", str(tmp_path / "ladder.jsonl"), "--picture", "ladder.txt"])
 
 
 def test_earlier_models_are_named_by_their_step(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_private_temporary_folder_is_the_last_resort(read_only: Path, monkeypatc
     assert folder is not None
     try:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, "others could plant compiled code"
+        assert kernel_cache.prepare(read_only) == folder, "its children would compile anew"
     finally:
         folder.rmdir()
 
