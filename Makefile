@@ -16,10 +16,10 @@ MAKEFLAGS += --no-print-directory
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-gtp: $(VENV)/.engine ## play through GTP on stdin and stdout (ARGS="--help" lists options)
+gtp: $(VENV)/.kernels ## play through GTP on stdin and stdout (ARGS="--help" lists options)
 	@exec $(BIN)/tengen gtp $(ARGS)
 
-serve: $(VENV)/.serve ## start the gRPC server (ARGS="--help" lists options)
+serve: $(VENV)/.serve $(VENV)/.kernels ## start the gRPC server (ARGS="--help" lists options)
 	@exec $(BIN)/tengen serve $(ARGS)
 
 test: $(VENV)/.dev ## install everything and run the fast tests
@@ -51,23 +51,34 @@ train-demo: $(VENV)/.train ## learn tic-tac-toe from zero (OUT=folder)
 	$(BIN)/tengen train tictactoe --out $(OUT) $(ARGS)
 
 clean: ## remove builds and caches (the environment stays: rm -r .venv removes it)
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV)/.kernels build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up. One stamp for each set of packages; a changed pin or dependency makes them stale.
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1) </dev/null >&2
 notice = echo "tengen: installing $(1) into $(VENV), once" >&2
 
+# An environment knows its own path: where the folder was moved or copied, all is installed anew.
+ifneq ($(shell cat $(VENV)/.python 2>/dev/null),$(CURDIR))
+.PHONY: $(VENV)/.python
+endif
+
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null >&2 || { \
 	  echo "tengen: Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) </dev/null >&2 || { \
 	  echo "tengen: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 $(VENV)/.engine: $(VENV)/.python pyproject.toml constraints.txt
 	@$(call notice,the engine)
 	@$(call install,-e .)
+	@touch $@
+
+# A first move compiles the kernels; a program that starts the engine afterwards finds them.
+$(VENV)/.kernels: $(VENV)/.engine $(wildcard engine/*.py engine/*/*.py)
+	@echo "tengen: compiling, half a minute, once" >&2
+	@printf 'genmove b\nquit\n' | $(BIN)/tengen gtp --time 0.1 >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/.serve: $(VENV)/.python pyproject.toml constraints.txt

@@ -9,7 +9,7 @@ import threading
 from typing import Protocol
 
 from engine.errors import UnsupportedBoardSize
-from engine.model.catalog import Catalog
+from engine.model.catalog import Catalog, spell_sizes
 from engine.model.contract import PositionEvaluator
 from engine.model.folder import ModelFolder, load_model
 from engine.model.manifest import ModelManifest
@@ -86,12 +86,6 @@ class CatalogModels:
         sizes = self.board_sizes(name)
         if sizes and board_size not in sizes:
             whose = f"model {name!r} plays" if name is not None else "the installed models play"
-            raise UnsupportedBoardSize(f"board size {board_size}: {whose} {_spell(sizes)}")
+            raise UnsupportedBoardSize(f"board size {board_size}: {whose} {spell_sizes(sizes)}")
         look_up = self.catalog.resolve if name == self._trusted else self.catalog.find
         return look_up(name, board_size=board_size)
-
-
-def _spell(sizes: tuple[int, ...]) -> str:
-    """`5 to 13`, or `9, 13, 19` where there are gaps."""
-    is_range = len(sizes) > 2 and sizes == tuple(range(sizes[0], sizes[-1] + 1))
-    return f"{sizes[0]} to {sizes[-1]}" if is_range else ", ".join(map(str, sizes))

@@ -23,8 +23,8 @@ echo "$*" >> {log}
 cat > /dev/null                        # eats whatever stdin it is given
 case "$2" in
   *version_info*) exit {too_old} ;;
-  venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && printf '#!/bin/sh\\nexec cat\\n' > "$3/bin/tengen" \\
-        && chmod +x "$3/bin/tengen" ;;
+  venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && printf '#!/bin/sh\\necho tengen "$@" >> {log}\\nexec cat\\n' \\
+        > "$3/bin/tengen" && chmod +x "$3/bin/tengen" ;;
   pip) exit {pip_status} ;;
 esac
 """
@@ -45,14 +45,23 @@ class Tree:
         python.write_text(SCRIPTED_PYTHON.format(log=self.log, too_old=too_old, pip_status=pip_status))
         python.chmod(0o755)
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = ["make", "-s", f"PYTHON={self.folder / 'python'}", *arguments]
-        return subprocess.run(command, cwd=self.folder, input=GAME, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=folder or self.folder, input=GAME, capture_output=True, text=True, check=False
+        )
 
     def installations(self) -> list[str]:
         """The arguments of every pip call so far."""
+        return self._logged("-m pip")
+
+    def starts(self) -> list[str]:
+        """The arguments of every start of the engine so far."""
+        return self._logged("tengen")
+
+    def _logged(self, prefix: str) -> list[str]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [line for line in lines if line.startswith("-m pip")]
+        return [line for line in lines if line.startswith(prefix)]
 
 
 @pytest.fixture
@@ -81,6 +90,28 @@ def test_changed_pins_are_installed(tree: Tree) -> None:
     later = stamp.stat().st_mtime + 10
     os.utime(tree.folder / "constraints.txt", (later, later))
     tree.make("gtp")
+    assert len(tree.installations()) == 2
+
+
+def test_kernels_are_compiled_before_the_first_game_and_after_a_change(tree: Tree) -> None:
+    source = tree.folder / "engine" / "go" / "kernels.py"
+    source.parent.mkdir(parents=True)
+    source.touch()
+    compiling = "tengen gtp --time 0.1"
+    tree.make("gtp")
+    tree.make("gtp")
+    assert tree.starts() == [compiling, "tengen gtp", "tengen gtp"]
+    later = source.stat().st_mtime + 10
+    os.utime(source, (later, later))
+    tree.make("gtp")
+    assert tree.starts()[3:] == [compiling, "tengen gtp"]
+
+
+def test_moved_folder_is_set_up_anew(tree: Tree, tmp_path: Path) -> None:
+    tree.make("gtp")
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(tree.folder, moved, ignore=shutil.ignore_patterns("elsewhere"))
+    assert tree.make("gtp", folder=moved).stdout == GAME
     assert len(tree.installations()) == 2
 
 

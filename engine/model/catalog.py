@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -137,7 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folders, problems = list(catalog.models.values()), list(catalog.problems.values())
     for folder in folders:
         try:
-            print(_line(folder, _verify if options.verify else None))
+            if options.verify:
+                _verify(folder)
+            facts = [_line(folder), *(["verified"] if options.verify else []), _default_sizes(catalog, folder)]
+            print("  ".join(filter(None, [*facts, str(folder.path)])))
         except ModelError as error:
             problems.append(error)
     for problem in problems:
@@ -147,18 +151,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if problems else 0
 
 
-def _line(folder: ModelFolder, verify: Callable[[ModelFolder], None] | None) -> str:
+def _line(folder: ModelFolder) -> str:
+    """What its manifest says."""
     manifest = folder.manifest
-    if verify is not None:
-        verify(folder)
     sizes = ""
     if manifest.playable_sizes[1]:
         trained = ", ".join(map(str, manifest.trained_sizes)) or "no size"
         sizes = f"trained on {trained}; plays {manifest.playable_sizes[0]} to {manifest.playable_sizes[1]}"
-    games = manifest.training.get("games")
     precision = manifest.precision if manifest.precision != "float32" else ""
-    facts = [manifest.identity, manifest.environment, precision, sizes, f"{games} games" if games is not None else ""]
-    return "  ".join([*filter(None, facts), *(["verified"] if verify is not None else []), str(folder.path)])
+    return "  ".join(filter(None, [manifest.identity, manifest.environment, precision, sizes]))
+
+
+def _default_sizes(catalog: Catalog, folder: ModelFolder) -> str:
+    """The board sizes for which this model is taken where none is named."""
+    low, high = folder.manifest.playable_sizes
+    sizes = [size for size in range(low, high + 1) if high and catalog.find(board_size=size) is folder]
+    return f"by default for {spell_sizes(sizes)}" if sizes else ""
+
+
+def spell_sizes(sizes: Sequence[int]) -> str:
+    """Ascending sizes, such as `5 to 13` or `9, 13, 17 to 19`."""
+    runs = [[size for _, size in run] for _, run in groupby(enumerate(sizes), lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def _verify(folder: ModelFolder) -> None:

@@ -32,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output_descriptor = claim_stdout()
     from engine.errors import TengenError
     from protocol.gtp.notices import Notices
+    from protocol.gtp.transcript import Transcript
 
     notices = Notices()
     try:
+        notices.transcript = Transcript(options.log)
         status = play(options, output_descriptor, notices)
     except TengenError as error:
         notices.say(str(error))
@@ -111,6 +113,7 @@ def _player_settings(options: argparse.Namespace) -> PlayerSettings:
         max_time_s=options.max_time,
         lag_buffer_s=options.lag_buffer,
         resign=options.resign,
+        resign_winrate=options.resign_below,
         seed=options.seed,
         max_memory_mib=options.max_memory,
     )
@@ -178,8 +181,16 @@ def make_parser() -> argparse.ArgumentParser:
     manners = parser.add_argument_group("manners")
     manners.add_argument("--no-resign", dest="resign", action="store_false", help="play every game to its end")
     manners.add_argument(
+        "--resign-below",
+        metavar="P",
+        type=float,
+        default=0.05,
+        help="resign when the winrate was below this at three moves in a row; %(default)s",
+    )
+    manners.add_argument(
         "--lag-buffer", metavar="S", type=float, default=0.2, help="time kept back for the controller; %(default)s s"
     )
+    manners.add_argument("--log", metavar="FILE", type=Path, help="add the conversation to this file, with times")
     manners.add_argument("--name", default=NAME, help="what to answer to `name`; %(default)s")
     manners.add_argument(
         "--sgf-dir", metavar="DIR", type=Path, help="loadsgf and printsgf only in this folder; any .sgf of the user"

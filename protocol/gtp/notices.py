@@ -11,6 +11,8 @@ import threading
 import traceback
 from typing import TextIO
 
+from protocol.gtp.transcript import SAID, Transcript
+
 PREFIX = "tengen: "
 READY = "GTP ready"
 
@@ -20,6 +22,8 @@ class Notices:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
+        self.transcript = Transcript()
+        """Where all of it is written too, with the rest of the conversation."""
         self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
@@ -35,6 +39,7 @@ class Notices:
         self.say("".join(traceback.format_exception(error)))
 
     def _write(self, text: str) -> None:
+        self.transcript.write(SAID, text)
         stream = sys.stderr if self._stream is None else self._stream
         with self._lock:
             try:

@@ -22,6 +22,7 @@ from typing import Final
 from protocol.gtp.interpreter import Interpreter
 from protocol.gtp.notices import Notices
 from protocol.gtp.stdout import Output, OutputClosed
+from protocol.gtp.transcript import RECEIVED, SENT
 from protocol.gtp.wire import Command, CommandReader, Malformed, Silent
 
 STDIN: Final = 0
@@ -75,7 +76,7 @@ class Session:
             while not self._is_ended and (item := self._pending.get()) is not None:
                 number, event = item
                 self._mark_under_way(number, gives_way=self._interpreter.gives_way(event))
-                self._interpreter.answer(event, self._output.write)
+                self._interpreter.answer(event, self._write)
                 self._mark_under_way(_NONE)
                 if self._interpreter.is_finished:
                     break
@@ -98,6 +99,10 @@ class Session:
         self._cut_short(before=_NONE)
         if not self._is_finished.wait(SIGNAL_GRACE_S):
             os._exit(self._status)
+
+    def _write(self, data: bytes) -> None:
+        self._notices.transcript.write(SENT, data)
+        self._output.write(data)
 
     def _read(self) -> None:
         """Reads until `quit` or the end of the input."""
@@ -132,6 +137,7 @@ class Session:
         except OSError as error:
             self._notices.say(f"the input cannot be read: {error}")
             data = b""
+        self._notices.transcript.write(RECEIVED, data)
         if time.monotonic() - waiting_since > self._burst_gap_s:
             self._burst_begin = self._num_read
         return data

@@ -25,6 +25,7 @@ from engine.settings import PlayerSettings, available_cores
         {"visits": 0},
         {"resign_turns": 0},
         {"max_memory_mib": 1},
+        {"max_memory_mib": 2**40},
         {"concurrent_searches": 0},
         {"rules_depth": -1},
         {"rules_depth": float("nan")},

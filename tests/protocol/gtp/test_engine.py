@@ -85,6 +85,16 @@ def test_a_script_is_repeated_exactly(models: Path) -> None:
     assert first.stdout == second.stdout
 
 
+def test_the_conversation_is_added_to_a_file(models: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for _ in range(2):
+        run_script("1 name\nfoo\nquit\n", "--model", str(models / "tiny"), "--size", "5", "--log", str(log))
+    lines = [line.split(" ", maxsplit=2)[2] for line in log.read_text().splitlines()]
+    spoken = [line for line in lines if not line.startswith("#")]
+    assert spoken == ["< 1 name", "< foo", "< quit", "> =1 Tengen", "> ? unknown command", "> = "] * 2
+    assert any("loading model" in line for line in lines if line.startswith("#"))
+
+
 @pytest.mark.parametrize(("model", "reason"), [("broken", "recurrent.onnx"), ("missing", "missing")])
 def test_a_model_that_cannot_be_used(models: Path, model: str, reason: str) -> None:
     run = run_script("1 genmove b\n2 boardsize 9\n3 play b D4\n4 name\n", "--model", str(models / model))
@@ -105,6 +115,8 @@ def test_a_model_that_cannot_be_used(models: Path, model: str, reason: str) -> N
         (["--rules", "chess"], "chess"),
         (["--size", "99"], "99"),
         (["--komi", "nan"], "nan"),
+        (["--resign-below", "0.7"], "resign_winrate"),
+        (["--log", "no/such/folder/log"], "no/such/folder/log"),
     ],
 )
 def test_options_that_cannot_be(options: list[str], complaint: str) -> None:
