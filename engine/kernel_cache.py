@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 PREFIX: Final = "tengen-kernels-"
 """How our own folders' names begin."""
+KEPT: Final = 4
+"""Folders that are kept in one place; those of older sources are removed, 3 MB each."""
 SOURCES: Final = ("go/*.py", "model/*.py", "search/*.py", "grounded.py")
 """The files of the package that kernels and their constants are in."""
 
@@ -37,8 +41,19 @@ def prepare(package: Path = Path(__file__).parent) -> Path | None:
     folder = next((f for f in (package / "__pycache__" / name, cache / "tengen" / name) if _is_writable(f)), None)
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    else:
+        with suppress(OSError):  # another process does the same
+            _prune(folder)
     os.environ[VARIABLE] = str(folder)
     return folder
+
+
+def _prune(folder: Path) -> None:
+    """Removes the oldest folders beside `folder`."""
+    others = [path for path in folder.parent.glob(f"{PREFIX}*") if path != folder]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in others[KEPT - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _digest(package: Path) -> str:

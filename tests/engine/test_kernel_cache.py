@@ -61,6 +61,18 @@ def test_another_source_has_another_folder(tmp_path: Path) -> None:
     assert prepared(tmp_path) != before
 
 
+def test_folders_of_older_sources_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "go" / "rules.py"
+    source.parent.mkdir()
+    folders = []
+    for version in range(kernel_cache.KEPT + 2):
+        source.write_text(f"A = {version}")
+        monkeypatch.delenv(kernel_cache.VARIABLE, raising=False)
+        folders.append(prepared(tmp_path))
+        os.utime(folders[-1], (version, version))
+    assert [folder.exists() for folder in folders] == [False] * 2 + [True] * kernel_cache.KEPT
+
+
 def test_every_file_with_kernels_counts() -> None:
     package = Path(kernel_cache.__file__).parent
     known = {path for pattern in kernel_cache.SOURCES for path in package.glob(pattern)}
