@@ -17,6 +17,8 @@ Algorithm = Literal["auto", "puct", "gumbel"]
 
 ALGORITHMS: Final = ("auto", "puct", "gumbel")
 DEFAULT_TIME_S: Final = 1.0
+DEFAULT_MEMORY_MIB: Final = 1024
+"""Allowed on every machine."""
 _MAX_DEFAULT_THREADS: Final = 16
 """One tree gains nothing from more threads: they wait for each other and for the interpreter."""
 
@@ -76,8 +78,9 @@ class PlayerSettings:
     """... for so many own turns in a row."""
     seed: int | None = None
     """Of every random choice; None: from the system. Repeats exactly only with one thread and a visit limit."""
-    max_memory_mib: int = 1024
-    """Memory of all search trees together, with boards, hidden states and what `cache_share` says, MiB."""
+    max_memory_mib: int = DEFAULT_MEMORY_MIB
+    """Memory of all search trees together, with boards, hidden states and what `cache_share` says, MiB; no more than
+    the machine has."""
     cache_share: float = 1 / 8
     """Of that memory, for what a network has said of positions, so that it need not say it again; 0: none. Only where
     nothing is imagined: an imagined position has no name."""
@@ -119,6 +122,11 @@ class PlayerSettings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidConfig(f"{name} must be at least {least}, not {value!r}")
+        most_mib = max(DEFAULT_MEMORY_MIB, machine_memory_mib())
+        if self.max_memory_mib > most_mib:
+            raise InvalidConfig(
+                f"max_memory_mib must be at most the {most_mib} MiB of this machine, not {self.max_memory_mib!r}"
+            )
 
     @property
     def ponders(self) -> bool:
@@ -166,3 +174,11 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS or Windows
         return os.cpu_count() or 1
+
+
+def machine_memory_mib() -> float:
+    """Memory of this machine, MiB; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (AttributeError, ValueError):  # Windows has no such call, and some systems do not know these names
+        return math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tengen
+from protocol.rpc.client import SERVICE_CONFIG
 from tests.support.rpc_server import running_server
 from tests.support.scripted_suggester import ScriptedSuggester
 
@@ -69,13 +71,22 @@ def test_every_make_target_is_explained() -> None:
 
 
 @pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "guide-grpc.md"], ids=lambda path: path.name)
-def test_client_example_runs(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The example as a reader copies it, but for the address."""
-    (source,) = blocks(document, "python")
-    with running_server(ScriptedSuggester()) as server:
-        exec(source.replace("127.0.0.1:50051", server.target), {})
-    assert capsys.readouterr().out
-    assert "127.0.0.1:50051" in source
+def test_client_examples_run(
+    document: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The examples as a reader copies them, but for the address."""
+    monkeypatch.chdir(tmp_path)
+    Path("game.sgf").write_text("(;SZ[9]KM[7];B[ee];W[cg];B[];W[])")
+    for source in blocks(document, "python"):
+        with running_server(ScriptedSuggester()) as server:
+            exec(source.replace("127.0.0.1:50051", server.target), {})
+        assert capsys.readouterr().out
+        assert "127.0.0.1:50051" in source
+
+
+def test_the_grpc_guide_s_service_config_is_the_client_s() -> None:
+    (source,) = blocks(ROOT / "docs" / "guide-grpc.md", "json")
+    assert json.loads(source) == SERVICE_CONFIG
 
 
 def test_environment_example_runs() -> None:

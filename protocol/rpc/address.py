@@ -1,9 +1,11 @@
-"""Addresses that a server may listen on, and whether others than this machine can reach them."""
+"""Addresses that a server may listen on, whether others than this machine can reach them, why one cannot be used."""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
+from typing import Any
 
 from engine.errors import InvalidConfig
 
@@ -25,10 +27,32 @@ class ListenAddress:
         """The target with the port that was really bound: port 0 asks the system for a free one."""
         return self.target if self.host is None else f"{self.host}:{port}"
 
+    def why_unusable(self) -> str:
+        """Why gRPC, which does not say so, could not listen there: what the system tells who tries, and what to do."""
+        try:
+            family, where = self._for_socket()
+            with socket.socket(family) as probe:
+                probe.bind(where)
+            cause = "gRPC does not say why"
+        except OSError as error:
+            cause = error.strerror or str(error)
+        if self.host is None:
+            return f"{cause}; a socket needs a short path, not yet taken, in a folder that exists and is yours to write"
+        return f"{cause}; choose another address, or end the program that has this one"
+
+    def _for_socket(self) -> tuple[int, Any]:
+        """Family and address as the socket module takes them. Raises `OSError` for an unknown host."""
+        if self.host is not None:
+            port = self.target.rpartition(":")[2]
+            family, *_, where = socket.getaddrinfo(self.host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+            return family, where
+        scheme, _, path = self.target.partition(":")
+        return socket.AF_UNIX, "\0" + path if scheme == "unix-abstract" else path
+
 
 def parse_listen_address(text: str) -> ListenAddress:
     """Reads HOST:PORT, [IPV6]:PORT or unix:PATH. Raises `InvalidConfig`, which quotes the text."""
-    if text.startswith(UNIX_SCHEMES):
+    if text.startswith(UNIX_SCHEMES) and text not in UNIX_SCHEMES:
         return ListenAddress(target=text, is_local=True, host=None)
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):

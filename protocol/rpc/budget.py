@@ -18,8 +18,8 @@ class ServerLimits:
 
     max_concurrent_searches: int = 1
     """Searches at a time; each uses its share of the threads."""
-    max_queue_length: int = 2
-    """Requests that may wait for a search to end."""
+    max_queue_length: int = 100
+    """Requests that may wait for a search to end; who would wait past its deadline is refused in any case."""
     default_time_s: float = 10.0
     """Search time of a request with neither limit nor deadline; `max_time_s` if that is less."""
     max_time_s: float = 60.0

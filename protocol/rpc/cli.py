@@ -82,10 +82,9 @@ def _tell(line: str) -> None:
 
 
 def _server_settings(arguments: argparse.Namespace) -> ServerSettings:
-    searches = arguments.concurrent_searches
     limits = ServerLimits(
-        max_concurrent_searches=searches,
-        max_queue_length=2 * searches if arguments.max_queue is None else arguments.max_queue,
+        max_concurrent_searches=arguments.concurrent_searches,
+        max_queue_length=arguments.max_queue,
         default_time_s=arguments.default_time,
         max_time_s=arguments.max_time,
         max_visits=arguments.max_visits,
@@ -123,7 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", metavar="N", type=int, default=0, help="threads of one search; its share of the cores")
     add("--device", default=player.device, help="where networks run: cpu, cuda, openvino, ...; %(default)s")
     add("--memory", metavar="MIB", type=int, default=player.max_memory_mib, help="of all search trees; %(default)s")
-    add("--max-queue", metavar="N", type=int, help="requests that may wait for a search; twice the searches at a time")
+    add(
+        "--max-queue",
+        metavar="N",
+        type=int,
+        default=limits.max_queue_length,
+        help="requests that may wait for a search; %(default)s",
+    )
     add(
         "--default-time",
         metavar="S",

@@ -8,9 +8,10 @@ Moves are GTP vertices ("D4", "pass"). Knows nothing of the server's inside.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -21,25 +22,43 @@ from protocol.rpc.client_messages import CallFailed, ModelDescription, MoveSugge
 from protocol.rpc.settings import DEFAULT_LISTEN
 from protocol.v1 import engine_pb2, engine_pb2_grpc
 
-__all__ = ["CallFailed", "EngineClient", "ModelDescription", "MoveSuggestion", "ServerDescription"]
+__all__ = ["CHANNEL_OPTIONS", "CallFailed", "EngineClient", "ModelDescription", "MoveSuggestion", "ServerDescription"]
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 """Added to a search's own time for queue and network when the caller sets no timeout; the timeout of short calls."""
+
+SERVICE_CONFIG: Final = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["RESOURCE_EXHAUSTED", "UNAVAILABLE"],
+            },
+        }
+    ]
+}
+"""How gRPC itself tries a refused call again, within its deadline (gRFC A6); docs/guide-grpc.md says the same."""
+CHANNEL_OPTIONS: Final = (("grpc.service_config", json.dumps(SERVICE_CONFIG)),)
 
 
 class EngineClient:
     """A blocking client; several threads may use one. A context manager that closes the connection."""
 
     def __init__(self, address: str = DEFAULT_LISTEN, *, channel: grpc.Channel | None = None) -> None:
-        """Connects when first used. `channel`: one of your own, for TLS and the like, instead of plaintext."""
-        self._channel = grpc.insecure_channel(address) if channel is None else channel
+        """Connects when first used. `channel`: one of your own, for TLS and the like, instead of plaintext; it retries
+        if made with `CHANNEL_OPTIONS`."""
+        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS) if channel is None else channel
         self._analysis = engine_pb2_grpc.AnalysisServiceStub(self._channel)
         self._models = engine_pb2_grpc.ModelServiceStub(self._channel)
 
     def suggest_move(
         self,
         *,
-        board_size: int = 9,
+        board_size: int | None = None,
         moves: Sequence[str | tuple[str, str]] = (),
         komi: float | None = None,
         setup: Sequence[tuple[str, str]] = (),
@@ -61,20 +80,24 @@ class EngineClient:
     ) -> MoveSuggestion:
         """Asks for the best move and blocks until it is there.
 
-        The position is either `board_size`, `moves` and the like, or `sgf` with `move_number`. `moves`: vertices, the
-        colours alternating, or pairs of colour and vertex ("W", "D4"); `setup`: such pairs. Colours are "B" and "W".
-        `max_time_s` is the search's; `early_stop` ends it once no other move can become the best one. `timeout_s` is
-        the whole call's deadline, before which the server answers with what it has found; without it the deadline is
-        `max_time_s` and 10 s more, or there is none; with neither limit nor deadline the server's default time holds.
-        Raises `CallFailed`, and `InvalidInput` for what cannot be sent.
+        The position is either `board_size` (None: 9), `moves` and the like, or `sgf` with `move_number`. `moves`:
+        vertices, the colours alternating, or pairs of colour and vertex ("W", "D4"); `setup`: such pairs. Colours are
+        "B" and "W". `max_time_s` is the search's; `early_stop` ends it once no other move can become the best one.
+        `timeout_s` is the whole call's deadline, before which the server answers with what it has found; without it the
+        deadline is `max_time_s` and a minute more, or there is none; with neither limit nor deadline the server's
+        default time holds. Raises `CallFailed`, and `InvalidInput` for what cannot be sent.
         """
         with _what_cannot_be_sent():
-            if sgf is None:
-                position = client_messages.move_list(
-                    board_size=board_size, moves=moves, komi=komi, setup=setup, first_player=first_player, rules=rules
-                )
-            else:
-                position = client_messages.sgf_position(sgf, move_number=move_number)
+            position = client_messages.position(
+                sgf=sgf,
+                move_number=move_number,
+                board_size=board_size,
+                moves=moves,
+                komi=komi,
+                setup=setup,
+                first_player=first_player,
+                rules=rules,
+            )
             options = engine_pb2.SearchOptions(
                 model=None if model is None else client_messages.model_resource(model),
                 seed=seed,

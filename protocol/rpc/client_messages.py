@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from google.protobuf import duration_pb2
@@ -16,6 +16,8 @@ from engine.errors import InvalidInput
 from engine.go import vertex
 from engine.go.rules import KoRule, RuleSet, Scoring
 from protocol.v1 import MODEL_PREFIX, engine_pb2
+
+DEFAULT_BOARD_SIZE: Final = 9
 
 _COLORS: Final = {"B": engine_pb2.COLOR_BLACK, "W": engine_pb2.COLOR_WHITE}
 _KO_RULES: Final = {
@@ -142,9 +144,22 @@ class CallFailed(Exception):
         self.retry_after_s = retry_after_s
 
 
+def position(*, sgf: bytes | None, move_number: int | None, **description: Any) -> engine_pb2.Position:
+    """The position of a game record after `move_number` moves (None: after the last one), or, without a record, that of
+    `move_list(**description)`. Raises `InvalidInput` for a mixture, and as `move_list` does."""
+    if sgf is None:
+        if move_number is not None:
+            raise InvalidInput(f"move_number {move_number} counts the moves of an sgf, which is missing: shorten moves")
+        return move_list(**description)
+    given = [name for name, value in description.items() if value not in (None, (), [])]
+    if given:
+        raise InvalidInput(f"{', '.join(given)} beside sgf, which is a whole position: leave out one or the other")
+    return engine_pb2.Position(sgf=engine_pb2.SgfPosition(sgf=sgf, move_number=move_number))
+
+
 def move_list(
     *,
-    board_size: int,
+    board_size: int | None,
     moves: Sequence[str | tuple[str, str]],
     komi: float | None,
     setup: Sequence[tuple[str, str]],
@@ -153,6 +168,8 @@ def move_list(
 ) -> engine_pb2.Position:
     """The position after `moves`; see `EngineClient.suggest_move`. Raises `InvalidInput` for an unknown colour or a
     setup stone off the board; the rest is for the server to judge."""
+    if board_size is None:
+        board_size = DEFAULT_BOARD_SIZE
     stones = [engine_pb2.SetupStone(color=_color(color), point=_point(name, board_size)) for color, name in setup]
     message = engine_pb2.MoveList(
         board_size=board_size,
@@ -163,11 +180,6 @@ def move_list(
         komi=komi,
     )
     return engine_pb2.Position(moves=message)
-
-
-def sgf_position(sgf: bytes, *, move_number: int | None) -> engine_pb2.Position:
-    """The position of a game record after `move_number` moves, None: after the last one."""
-    return engine_pb2.Position(sgf=engine_pb2.SgfPosition(sgf=sgf, move_number=move_number))
 
 
 def search_limits(
@@ -194,12 +206,12 @@ def read_suggestion(response: engine_pb2.SuggestMoveResponse) -> MoveSuggestion:
     board_size = analysis.board_size
     side = next(name for name, color in _COLORS.items() if color == analysis.side_to_move)
     return MoveSuggestion(
-        move=_vertex(response.action, board_size),
+        move=response.action.gtp_vertex,
         side_to_move=side,
         win_rate=analysis.root_win_rate,
         score_lead=analysis.root_score_lead if analysis.HasField("root_score_lead") else None,
         visits=analysis.visits,
-        candidates=tuple(_candidate(candidate, board_size) for candidate in analysis.candidates),
+        candidates=tuple(_candidate(candidate) for candidate in analysis.candidates),
         stop_reason=engine_pb2.StopReason.Name(analysis.stop_reason).removeprefix(_STOP_REASON_PREFIX),
         search_time_s=_seconds(analysis.search_time),
         queue_time_s=_seconds(analysis.queue_time),
@@ -282,19 +294,13 @@ def _rules(rules: RuleSet) -> engine_pb2.Rules:
     )
 
 
-def _vertex(action: engine_pb2.Action, size: int) -> str:
-    if action.WhichOneof("kind") != "point":
-        return vertex.PASS_VERTEX
-    return vertex.to_gtp(vertex.from_column_row(action.point.column, action.point.row, size), size)
-
-
-def _candidate(candidate: engine_pb2.Candidate, size: int) -> CandidateMove:
+def _candidate(candidate: engine_pb2.Candidate) -> CandidateMove:
     return CandidateMove(
-        move=_vertex(candidate.action, size),
+        move=candidate.action.gtp_vertex,
         visits=candidate.visits,
         win_rate=candidate.win_rate,
         prior=candidate.prior,
-        principal_variation=tuple(_vertex(action, size) for action in candidate.principal_variation),
+        principal_variation=tuple(action.gtp_vertex for action in candidate.principal_variation),
     )
 
 

@@ -79,10 +79,11 @@ def to_action(message: engine_pb2.Action, size: int, *, path: str) -> int:
 
 def from_action(action: int, size: int) -> engine_pb2.Action:
     """The message of a point or a pass."""
+    name = vertex.to_gtp(action, size)
     if action == vertex.pass_action(size):
-        return engine_pb2.Action(pass_turn=True)
+        return engine_pb2.Action(pass_turn=True, gtp_vertex=name)
     column, row = vertex.to_column_row(action, size)
-    return engine_pb2.Action(point=engine_pb2.Point(column=column, row=row))
+    return engine_pb2.Action(point=engine_pb2.Point(column=column, row=row), gtp_vertex=name)
 
 
 def to_point(message: engine_pb2.Point, size: int, *, path: str) -> int:

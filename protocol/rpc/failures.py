@@ -22,16 +22,28 @@ DOMAIN = "tengen"
 MAX_TEXT = 400
 """Characters of a message. A status travels as HTTP/2 trailers, which clients cut off at 8 KiB in all."""
 
+MIN_RETRY_S = 0.1
+"""Nobody is told to try again sooner: a search may take longer than it was expected to."""
+
 
 class RpcFailure(Exception):
     """A failure on its way to the client; `status` is what it will see. The text is one line fit for a user."""
 
-    def __init__(self, code: grpc.StatusCode, reason: str, message: str, *details: Message) -> None:
-        """`reason` is ErrorInfo.reason in UPPER_SNAKE_CASE; `details` are further google.rpc detail messages."""
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        reason: str,
+        message: str,
+        *details: Message,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """`reason` is ErrorInfo.reason in UPPER_SNAKE_CASE; `details` are further google.rpc detail messages.
+        `retry_after_s`: when gRPC itself may try again, None: when it likes."""
         message = _short(message)
         super().__init__(message)
         self.code = code
         self.reason = reason
+        self.retry_after_s = retry_after_s
         information = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)
         self.status = status_pb2.Status(
             code=code.value[0], message=message, details=[_packed(detail) for detail in (information, *details)]
@@ -57,10 +69,11 @@ def not_found(reason: str, message: str) -> RpcFailure:
 
 def queue_full(message: str, *, retry_after_s: float) -> RpcFailure:
     """No search can start in time; trying again makes sense after `retry_after_s` seconds."""
+    retry_after_s = max(retry_after_s, MIN_RETRY_S)
     delay = duration_pb2.Duration()
     delay.FromMilliseconds(math.ceil(retry_after_s * 1000))
     retry = error_details_pb2.RetryInfo(retry_delay=delay)
-    return RpcFailure(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", message, retry)
+    return RpcFailure(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", message, retry, retry_after_s=retry_after_s)
 
 
 def deadline_exceeded(message: str) -> RpcFailure:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -21,6 +22,9 @@ from engine.errors import TengenError
 from protocol.rpc import failures
 
 logger = logging.getLogger(__name__)
+
+PUSHBACK: Final = "grpc-retry-pushback-ms"
+"""Trailing metadata by which a server says when a client's gRPC library may retry, -1: not at all (gRFC A6)."""
 
 Behaviour = Callable[[Any, Any], Any]
 """A handler's function: (request or request iterator, context) -> awaitable response or asynchronous iterator."""
@@ -83,7 +87,7 @@ def _guarded(behaviour: Behaviour, parse: Callable[[Any], Any], method: str) -> 
         except Exception as error:
             failure = _to_failure(error, method)
             outcome = failure.code.name
-            await context.abort_with_status(rpc_status.to_status(failure.status))
+            await context.abort_with_status(_to_status(failure, context.time_remaining()))
         finally:
             elapsed_ms = (time.monotonic() - started) * 1000
             line = "%s %s in %.1f ms from %s, request %.130r"
@@ -111,3 +115,14 @@ def _to_failure(error: Exception, method: str) -> failures.RpcFailure:
     correlation_id = uuid.uuid4().hex
     logger.error("%s failed, correlation id %s", method, correlation_id, exc_info=error)
     return failures.internal(correlation_id)
+
+
+def _to_status(failure: failures.RpcFailure, remaining_s: float | None) -> grpc.Status:
+    """What gRPC sends; a call whose deadline, in `remaining_s` seconds, comes before the retry fails at once."""
+    status = rpc_status.to_status(failure.status)
+    delay_s = failure.retry_after_s
+    if delay_s is None:
+        return status
+    fits = remaining_s is None or delay_s < remaining_s
+    pushback = (PUSHBACK, str(math.ceil(delay_s * 1000) if fits else -1))
+    return status._replace(trailing_metadata=(*status.trailing_metadata, pushback))

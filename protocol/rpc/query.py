@@ -67,7 +67,9 @@ def read_query(request: engine_pb2.SuggestMoveRequest, *, models: Sequence[Model
     size_path = "position.moves.board_size" if request.position.WhichOneof("source") == "moves" else "position.sgf.sgf"
     _check_size(query.size, models if model is None else [model], path=size_path)
     if position.is_over:
-        raise failures.failed_precondition("GAME_FINISHED", "the game is over: the last two moves are passes")
+        raise failures.failed_precondition(
+            "GAME_FINISHED", "two passes have ended the game: ask for a position before them"
+        )
     return query
 
 

@@ -1,4 +1,4 @@
-"""Bounded concurrency: a fixed number of searches at a time in worker threads, a short queue before them.
+"""Bounded concurrency: a fixed number of searches at a time in worker threads, a queue before them.
 
 Knows nothing of gRPC, positions or networks: a job is a function to run in a thread and a function that makes it end
 soon. Who cannot start before its latest start is refused at once if that can be foreseen, else as soon as it is too

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from engine.search.limits import Limits
 from engine.search.search import SearchResult
@@ -17,6 +18,10 @@ from protocol.rpc.budget import Budget, ServerLimits, expected_s, latest_start_s
 from protocol.rpc.query import Query
 from protocol.rpc.search_queue import Job, QueueClosed, QueueFull, SearchQueue
 from protocol.rpc.suggester import RunningSearch, Suggester
+
+FIRST_EVALUATION_S: Final = 0.001
+"""What an evaluation of a 9x9 network takes about, seconds: a guess, until searches say more. A slow guess would refuse
+calls whose turn would have come in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class SearchRunner:
         self._queue = queue
         self._limits = limits
         self._clock = clock
-        self._evaluation_s = 0.01
+        self._evaluation_s = FIRST_EVALUATION_S
 
     async def suggest(self, query: Query, *, arrival: float, remaining_s: float | None) -> Outcome:
         """Searches for `query`, which arrived at `arrival` with `remaining_s` seconds until its deadline (or None).

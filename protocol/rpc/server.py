@@ -53,7 +53,8 @@ class RpcServer:
         try:
             port = self._server.add_insecure_port(self._address.target)
         except RuntimeError as error:
-            raise InvalidConfig(f"cannot listen on {self._address.target!r}: is another server there?") from error
+            reason = self._address.why_unusable()
+            raise InvalidConfig(f"cannot listen on {self._address.target!r}: {reason}") from error
         await self._server.start()
         self.target = self._address.with_port(port)
 

@@ -75,14 +75,16 @@ class Point(_message.Message):
     def __init__(self, column: _Optional[int] = ..., row: _Optional[int] = ...) -> None: ...
 
 class Action(_message.Message):
-    __slots__ = ("point", "pass_turn", "vertex")
+    __slots__ = ("point", "pass_turn", "vertex", "gtp_vertex")
     POINT_FIELD_NUMBER: _ClassVar[int]
     PASS_TURN_FIELD_NUMBER: _ClassVar[int]
     VERTEX_FIELD_NUMBER: _ClassVar[int]
+    GTP_VERTEX_FIELD_NUMBER: _ClassVar[int]
     point: Point
     pass_turn: bool
     vertex: str
-    def __init__(self, point: _Optional[_Union[Point, _Mapping]] = ..., pass_turn: _Optional[bool] = ..., vertex: _Optional[str] = ...) -> None: ...
+    gtp_vertex: str
+    def __init__(self, point: _Optional[_Union[Point, _Mapping]] = ..., pass_turn: _Optional[bool] = ..., vertex: _Optional[str] = ..., gtp_vertex: _Optional[str] = ...) -> None: ...
 
 class Move(_message.Message):
     __slots__ = ("color", "action")

@@ -50,7 +50,8 @@ class AnalysisServiceServicer:
         """Searches one position and returns the best move. A deadline or max_time that ends the search is not an error: the
         best move so far is returned. Cancelling the call frees the search. Waiting for a free search, and for a network
         that has to be loaded first, counts against the deadline; RESOURCE_EXHAUSTED with google.rpc.RetryInfo says that no
-        search can start in time.
+        search can start in time; its grpc-retry-pushback-ms, too, says when to try again, or not to. FAILED_PRECONDITION
+        with the reason GAME_FINISHED says that the last two moves are passes: there is no move to suggest any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

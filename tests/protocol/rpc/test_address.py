@@ -31,7 +31,7 @@ def test_who_can_connect(text: str, is_local: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "50051", ":50051", "host:", "host:http", "host:65536", "host:-1", "::1:50051", "h:1²"]
+    "text", ["", "50051", ":50051", "host:", "host:http", "host:65536", "host:-1", "::1:50051", "h:1²", "unix:"]
 )
 def test_refused(text: str) -> None:
     with pytest.raises(InvalidConfig) as error:

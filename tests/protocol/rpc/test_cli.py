@@ -14,6 +14,7 @@ import pytest
 
 from engine.errors import InvalidConfig
 from protocol.rpc import cli
+from protocol.rpc.budget import ServerLimits
 from protocol.rpc.client import EngineClient
 from protocol.v1 import engine_pb2, engine_pb2_grpc
 from tests.support.tiny_models import write_tiny_model
@@ -69,7 +70,8 @@ def test_serves_until_sigterm_and_ends_well(model: Path) -> None:
     with serving("--model", str(model), "--max-time", "9.5") as (process, target):
         with EngineClient(target) as client:
             assert client.suggest_move(moves=["E5"], max_visits=3, timeout_s=PATIENCE_S).visits == 3
-            assert client.server_info().max_time_s == 9.5
+            server = client.server_info()
+            assert (server.max_time_s, server.max_queue_length) == (9.5, ServerLimits().max_queue_length)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
@@ -101,6 +103,7 @@ def test_a_second_signal_does_not_wait(model: Path) -> None:
         (["--max-time", "nan"], "max_time_s must be positive"),
         (["--grace", "-1"], "drain_grace_s"),
         (["--memory", "1"], "max_memory_mib"),
+        (["--memory", "999999999"], "max_memory_mib must be at most"),
     ],
 )
 def test_wrong_options(options: list[str], message: str) -> None:

@@ -13,6 +13,7 @@ from engine.errors import InvalidInput
 from engine.go import vertex
 from engine.go.rules import BLACK, WHITE, rules_by_name
 from engine.search.search import StopReason
+from protocol.rpc import failures
 from protocol.rpc.budget import ServerLimits
 from protocol.rpc.client import CallFailed, EngineClient
 from protocol.rpc.settings import ServerSettings
@@ -138,15 +139,28 @@ def test_failure_says_when_to_retry() -> None:
         call = stub.SuggestMove.future(engine_pb2.SuggestMoveRequest(position=position))
         suggester.next_search()
         with pytest.raises(CallFailed) as failure:
-            client.suggest_move()
+            client.suggest_move(timeout_s=5)  # no time to try again
         call.cancel()
     assert failure.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert failure.value.retry_after_s is not None
     assert 0 < failure.value.retry_after_s <= 10
 
 
+def test_a_refused_call_is_tried_again() -> None:
+    refusals = [failures.unavailable("DRAINING", "soon back"), failures.queue_full("busy", retry_after_s=0.1)]
+
+    def refuse_at_first() -> None:
+        if refusals:
+            raise refusals.pop()
+
+    with connected(ScriptedSuggester(on_suggest=refuse_at_first)) as client:
+        assert client.suggest_move(timeout_s=PATIENCE_S).visits == 11
+    assert refusals == []
+
+
 def test_nobody_there() -> None:
-    with EngineClient("127.0.0.1:1") as client, pytest.raises(CallFailed) as failure:
+    channel = grpc.insecure_channel("127.0.0.1:1")  # one that does not try again
+    with EngineClient(channel=channel) as client, pytest.raises(CallFailed) as failure:
         client.suggest_move(timeout_s=PATIENCE_S)
     assert failure.value.code == grpc.StatusCode.UNAVAILABLE
     assert failure.value.violations == {}
@@ -161,8 +175,15 @@ def test_nobody_there() -> None:
         {"max_time_s": float("nan")},
         {"max_visits": 2**31},
         {"seed": -1},
+        {"move_number": 3},
     ],
 )
 def test_what_cannot_be_sent(wrong: dict[str, object]) -> None:
     with EngineClient("127.0.0.1:1") as client, pytest.raises(InvalidInput):
         client.suggest_move(**wrong)
+
+
+@pytest.mark.parametrize("beside", [{"moves": ["E5"]}, {"komi": 0}, {"board_size": 9}, {"setup": [("B", "E5")]}])
+def test_a_game_record_is_a_whole_position(beside: dict[str, object]) -> None:
+    with EngineClient("127.0.0.1:1") as client, pytest.raises(InvalidInput, match=f"{next(iter(beside))} beside sgf"):
+        client.suggest_move(sgf=b"(;SZ[9])", **beside)

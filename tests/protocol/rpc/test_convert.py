@@ -39,7 +39,7 @@ def test_every_action_round_trips(size: int) -> None:
 @pytest.mark.parametrize(("name", "column", "row"), [("A1", 0, 0), ("D4", 3, 3), ("J9", 8, 8), ("A9", 0, 8)])
 def test_points_count_from_a1(name: str, column: int, row: int) -> None:
     action = vertex.from_gtp(name, 9)
-    assert convert.from_action(action, 9) == pb.Action(point=pb.Point(column=column, row=row))
+    assert convert.from_action(action, 9) == pb.Action(point=pb.Point(column=column, row=row), gtp_vertex=name)
     assert convert.to_action(pb.Action(vertex=name), 9, path="action") == action
 
 

@@ -124,7 +124,7 @@ def test_loading_may_take_all_of_the_deadline() -> None:
 def test_the_runner_learns_what_an_evaluation_takes_and_not_what_loading_does(
     load_s: float, search_s: float, visits: int | None
 ) -> None:
-    """11 evaluations of 100 ms are a quarter of the estimate from then on: 32.5 ms, too slow for the 20 ms left."""
+    """11 evaluations of 100 ms are a quarter of the estimate from then on: 26 ms, too slow for the 20 ms left."""
     clock = Clock()
     suggester = ScriptedSuggester(is_held=True, on_suggest=lambda: clock.advance(load_s))
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import pytest
@@ -106,7 +107,7 @@ class TestSuggestMove:
         request.options.include_policy = request.options.include_ownership = True
         response = start().suggest(request)
         assert response.request_id == "abc-1"
-        assert (response.action.point.column, response.action.point.row) == (1, 8)
+        assert (response.action.point.column, response.action.point.row, response.action.gtp_vertex) == (1, 8, "B9")
         analysis = response.analysis
         assert (analysis.board_size, analysis.side_to_move) == (9, engine_pb2.COLOR_BLACK)
         assert (analysis.visits, analysis.network_evaluations) == (11, 11)
@@ -242,6 +243,15 @@ class TestQueue:
         bench.suggester.next_search().release()
         waited = second.result(PATIENCE_S).analysis
         assert waited.queue_time.ToNanoseconds() > 0
+
+    def test_ten_clients_at_a_time_wait_for_their_turn(self, start) -> None:
+        bench = start(ScriptedSuggester(is_held=True))
+        request = position(limits=engine_pb2.SearchLimits(max_visits=800))
+        calls = [bench.suggest_later(request) for _ in range(10)]
+        bench.server.wait_until_queued(9)
+        for _ in calls:
+            bench.suggester.next_search().release()
+        assert [call.result(PATIENCE_S).analysis.visits for call in calls] == [11] * 10
 
     def test_a_wait_that_does_not_fit_the_deadline_is_refused_at_once(self, start) -> None:
         bench = start(ScriptedSuggester(is_held=True))
@@ -476,8 +486,18 @@ class TestLife:
 
     def test_a_taken_port_is_refused(self, start) -> None:
         first = start()
-        with pytest.raises(InvalidConfig, match="is another server there"):
+        with pytest.raises(InvalidConfig, match="Address already in use; choose another"):
             start(settings=ServerSettings(listen=first.server.target))
+
+    @pytest.mark.parametrize(
+        ("path", "cause"),
+        [("missing/socket", "No such file or directory"), (".", "Address already in use"), ("x" * 200, "too long")],
+    )
+    def test_a_path_that_cannot_be_a_socket_is_refused_with_the_cause(
+        self, start, tmp_path: Path, path: str, cause: str
+    ) -> None:
+        with pytest.raises(InvalidConfig, match=rf"{cause}; a socket needs .* a folder that exists"):
+            start(settings=ServerSettings(listen=f"unix:{tmp_path / path}"))
 
     def test_plaintext_for_other_machines_is_refused_unless_asked_for(self, start) -> None:
         with pytest.raises(InvalidConfig, match="--insecure-allow-plaintext"):
