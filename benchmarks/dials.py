@@ -9,8 +9,10 @@ stands. The interval comes from the pairs, whose two games are not independent.
 Settings are fields of `PlayerSettings` and `SearchConfig`. `visits` among them is what that side has for every move,
 whatever the other has: 1 is the network's policy without a search.
 
+Models are names, or folders that `tengen export` made.
+
 Run: python benchmarks/dials.py --model go5 --a algorithm=gumbel --b algorithm=puct --games 200
-     python benchmarks/dials.py --model-a runs/new --model-b go9 --size 9 --visits 64 --games 400
+     python benchmarks/dials.py --model-a models/my-go9 --model-b go9 --size 9 --visits 64 --games 400
      python benchmarks/dials.py --model go9 --b visits=64    time against visits
 """
 
@@ -45,7 +47,7 @@ from engine.model.manifest import ModelManifest
 from engine.model_source import CatalogModels
 from engine.search.limits import Limits
 from engine.search.result import SearchResult
-from engine.searchers import Searcher, imagines
+from engine.searcher import Searcher, imagines
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 

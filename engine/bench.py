@@ -16,7 +16,8 @@ from engine.errors import ModelNotFound
 from engine.model.catalog import Catalog
 from engine.model.folder import ModelFolder, load_model
 from engine.model_source import CatalogModels
-from engine.searchers import SearcherPool, paying_leaves
+from engine.searcher import paying_leaves
+from engine.searcher_pool import SearcherPool
 from engine.settings import PlayerSettings, available_cores
 
 RULES_SIZES: Final = (9, 13, 19)

@@ -28,7 +28,7 @@ from engine.own_search import OwnSearch
 from engine.resignation import Resignation
 from engine.search.clock import GameClock
 from engine.search.limits import Limits
-from engine.searchers import BackgroundLoad, SearcherPool
+from engine.searcher_pool import BackgroundLoad, SearcherPool
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 

@@ -36,7 +36,7 @@ from engine.search.roots import RootBatch, masked_softmax, set_roots
 from engine.search.search import Search
 from engine.search.simulation import Simulations
 from engine.search.tree import allocate_tree
-from engine.searchers import SearcherPool
+from engine.searcher_pool import SearcherPool
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 

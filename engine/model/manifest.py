@@ -79,7 +79,7 @@ class ModelManifest:
     playable_sizes: tuple[int, int] = (0, 0)
     """Go: smallest and largest board size on which it may be used at all; (0, 0) for vectors."""
     komi_range: tuple[float, float] | None = None
-    """Go: smallest and largest komi of its training games."""
+    """Go: smallest and largest komi of its training games on the largest board."""
     precision: Precision = "float32"
     """Of the arithmetic of the networks; "int8": a quantised form. Inputs and outputs are float32 in any case."""
     priority: int = 0
@@ -98,6 +98,19 @@ class ModelManifest:
     def can_play(self, board_size: int) -> bool:
         """Whether the model may be used on `board_size`."""
         return self.playable_sizes[0] <= board_size <= self.playable_sizes[1]
+
+    def misgiving(self, board_size: int, komi: float) -> str:
+        """What a user should know who has it play there: what it never met in training; "" if nothing."""
+        if board_size not in self.trained_sizes:
+            return (
+                f"{self.name} was not trained on {board_size}x{board_size}: it plays by the rules there, but not well"
+            )
+        if self.komi_range is None or board_size < max(self.trained_sizes):
+            return ""
+        low, high = self.komi_range
+        if low <= komi <= high:
+            return ""
+        return f"{self.name} was trained with komi from {low:g} to {high:g}: with {komi:g} it may misjudge who is ahead"
 
     @property
     def digest(self) -> str:

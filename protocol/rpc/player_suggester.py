@@ -14,7 +14,7 @@ from engine.model.manifest import ModelManifest
 from engine.model_source import CatalogModels
 from engine.player import DEFAULT_SIZE, Analysis, Player
 from engine.search.limits import Limits
-from engine.searchers import imagines
+from engine.searcher import imagines
 from engine.settings import PlayerSettings
 from protocol.rpc.suggester import ModelFacts
 

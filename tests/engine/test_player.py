@@ -26,12 +26,13 @@ from engine.go.position import Position
 from engine.go.rules import BLACK, RULE_PRESETS, WHITE
 from engine.go.vertex import to_gtp
 from engine.model.catalog import Catalog
+from engine.model.manifest import ModelManifest
 from engine.model_source import CatalogModels
 from engine.player import RESIGN, Analysis, Decision, Player
 from engine.search.limits import Limits
 from engine.search.result import StopReason
 from engine.search.time_settings import TimeLeft, TimeSettings
-from engine.searchers import FULL_NOTICE
+from engine.searcher_pool import FULL_NOTICE
 from engine.settings import PlayerSettings
 from tests.support.scripted_models import Opinion, ScriptedModels
 from tests.support.tiny_models import write_tiny_model
@@ -240,7 +241,7 @@ def test_nothing_is_kept_on_request() -> None:
 
 
 def test_a_full_tree_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.searchers.node_limit", lambda *_: 64)
+    monkeypatch.setattr("engine.searcher.node_limit", lambda *_: 64)
     with playing(LINE, visits=500) as player:
         lines: list[str] = []
         player._pool._notify = lines.append
@@ -252,6 +253,18 @@ def test_a_full_tree_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lines.count(FULL_NOTICE) == 1
     with playing(LINE, visits=50) as player:
         assert not player.generate(BLACK).result.is_full
+
+
+def test_a_strange_board_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ModelManifest, "misgiving", lambda _, size, komi: f"size {size}, komi {komi}")
+    with playing(komi=3.5) as player:
+        lines: list[str] = []
+        player._pool._notify = lines.append
+        player.generate(BLACK)
+        player.generate(WHITE)
+        player.new_game(9, komi=4.5)
+        player.generate(BLACK)
+    assert [line for line in lines if line.startswith("size")] == ["size 5, komi 3.5", "size 9, komi 4.5"]
 
 
 # --- in the opponent's time

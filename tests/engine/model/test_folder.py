@@ -14,7 +14,7 @@ from engine.errors import ModelError, ModelInvalid, ModelNotFound
 from engine.model import folder as folder_module
 from engine.model.folder import load_model, read_folder
 from engine.model.onnx_evaluator import OnnxEvaluator
-from engine.searchers import STATE_NUMBER_BYTES
+from engine.searcher import STATE_NUMBER_BYTES
 from tests.support.tiny_models import tiny_go_model, write_tiny_model
 
 FILES = ("initial.onnx", "recurrent.onnx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +43,21 @@ def test_vector_model_round_trip() -> None:
     assert (manifest.trained_sizes, manifest.playable_sizes, manifest.komi_range) == ((), (0, 0), None)
     assert not any(manifest.can_play(size) for size in range(1, 30))
     assert manifest_from_json(manifest_to_json(manifest)) == manifest
+
+
+@pytest.mark.parametrize(
+    ("board_size", "komi", "told"),
+    [
+        (7, 6.5, ""),
+        (7, 9.5, "komi from 5.5 to 8.5: with 9.5"),
+        (6, 6.5, "not trained on 6x6"),
+        (5, 24.5, ""),  # what its smaller boards had for komi is not written down
+    ],
+)
+def test_what_a_user_should_know(board_size: int, komi: float, told: str) -> None:
+    manifest = replace(MANIFEST, komi_range=(5.5, 8.5))
+    assert bool(told) == bool(manifest.misgiving(board_size, komi))
+    assert told in manifest.misgiving(board_size, komi)
 
 
 @pytest.mark.parametrize(

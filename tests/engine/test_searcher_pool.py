@@ -18,7 +18,8 @@ from engine.model.catalog import Catalog
 from engine.model.onnx_evaluator import OnnxEvaluator
 from engine.model_source import CatalogModels
 from engine.search.limits import Limits
-from engine.searchers import BackgroundLoad, Searcher, SearcherPool, make_cache, node_limit, paying_leaves
+from engine.searcher import Searcher, make_cache, node_limit, paying_leaves
+from engine.searcher_pool import BackgroundLoad, SearcherPool
 from engine.settings import PlayerSettings
 from engine.turn import Turn
 from tests.support.scripted_models import Opinion, ScriptedModels, scripted_manifest
@@ -47,7 +48,10 @@ def search(pool: SearcherPool, size: int, limits: Limits):  # type: ignore[no-un
         (5, 1, 2**20, 1, 2**20),
     ],
 )
-def test_nodes_fit_into_the_memory(size: int, hidden_size: int, mib: int, searches: int, nodes: int) -> None:
+def test_nodes_fit_into_the_memory(
+    size: int, hidden_size: int, mib: int, searches: int, nodes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.settings.machine_memory_mib", lambda: math.inf)
     manifest = scripted_manifest((size,), hidden_size=hidden_size)
     for dials in ({"reground_every": 2}, {"rules_depth": 5}):  # some positions are imagined
         settings = PlayerSettings(max_memory_mib=mib, concurrent_searches=searches, **dials)
