@@ -65,7 +65,8 @@ def _call(name: str, arguments: list[str]) -> int:
         if not extra or (error.name or "").partition(".")[0] in OURS:
             raise  # ours to mend, not the user's to install
         return _complain(
-            f"{error}: `tengen {name}` needs more packages: pip install -e '.[{extra}]' in its source folder"
+            f"{error}: `tengen {name}` needs more packages; in its source folder: "
+            f".venv/bin/pip install -c constraints.txt -e '.[{extra}]'"
         )
 
 

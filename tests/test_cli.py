@@ -76,7 +76,7 @@ def test_command_gets_the_other_arguments_and_gives_the_status(
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             2,
-            "pip install -e '.[train]' in its source folder\n",
+            "in its source folder: .venv/bin/pip install -c constraints.txt -e '.[train]'\n",
         ),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from trainer.config import PRESETS, TrainConfig, load_config
+from trainer.config import PRESETS, TrainConfig, change_config, load_config
 from trainer.deadline import Deadline
 from trainer.loop import Origin, train
 from trainer.probe import Note, probe
@@ -51,7 +51,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tengen train", usage="%(prog)s PRESET [options]", description="Learn a game by self-play alone."
     )
-    parser.add_argument("preset", metavar="PRESET", help=f"one of: {presets}; or the path of a .toml file")
+    parser.add_argument(
+        "preset",
+        metavar="PRESET",
+        help=f"one of: {presets}; or the path of a .toml file; with --resume its settings are only compared",
+    )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<preset's name>)")
     parser.add_argument(
         "--resume",
@@ -60,7 +64,8 @@ def make_parser() -> argparse.ArgumentParser:
         const=True,
         default=False,
         metavar="FOLDER",
-        help="go on with the run in --out; where that holds none, with this run, checkpoint or models/NAME/state",
+        help="go on with the run in --out, or where that holds none with this run, checkpoint or models/NAME/state, "
+        "with the settings that it had, but for those of --set",
     )
     parser.add_argument(
         "--weights",
@@ -94,16 +99,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `tengen train`; returns the exit status."""
     start = time.monotonic()
     arguments = make_parser().parse_args(argv)
-    config = load_config(arguments.preset, arguments.set)
-    out = arguments.out or Path("runs") / config.name
+    preset = load_config(arguments.preset)
+    if not arguments.resume:
+        change_config(preset, arguments.set)  # raises before anything is written
+    out = arguments.out or Path("runs") / preset.name
     stop = _StopSignal()
-    title = f"{config.name} ({describe(config)})"
-    with Reporter(out, title=config.name, sample_every=config.loop.sample_sgf_every) as reporter:
-        reporter.note(f"training {title}; figures go to {out}/training.jsonl, checkpoints to {out}/checkpoints")
+    with Reporter(out, title=preset.name) as reporter:
         train(
-            config,
+            preset,
             out,
             reporter=reporter,
+            overrides=arguments.set,
             resume=arguments.resume,
             origin=Origin(weights=arguments.weights, games=arguments.games),
             device=arguments.device,
@@ -123,14 +129,6 @@ def make_probe(arguments: argparse.Namespace, *, note: Note) -> partial[TrainCon
     if budget_s is None:
         return None
     return partial(probe, device=arguments.device, budget_s=budget_s, note=note)
-
-
-def describe(config: TrainConfig) -> str:
-    """A few words on a configuration."""
-    game = f"{config.env.size}x{config.env.size} Go" if config.is_go else config.env.id
-    network = config.network
-    shape = f"{network.channels}/{network.representation_blocks}/{network.dynamics_blocks}"
-    return f"{game}, network {shape}, {config.search.num_simulations} simulations"
 
 
 class _StopSignal:

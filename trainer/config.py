@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -292,7 +293,7 @@ class TrainConfig:
         return self.env.stages or (StageConfig(shares={self.env.size: 1.0}),)
 
 
-def load_config(preset: str | Path, overrides: list[str] | None = None) -> TrainConfig:
+def load_config(preset: str | Path, overrides: Sequence[str] | None = None) -> TrainConfig:
     """Reads a preset by name or a TOML file by path, then applies overrides such as `learner.batch_size=128`.
 
     Raises `InvalidConfig` for an unknown preset, an unknown key, and a value of the wrong type or out of range.
@@ -305,7 +306,16 @@ def load_config(preset: str | Path, overrides: list[str] | None = None) -> Train
         data = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:  # ValueError: neither text nor TOML
         raise InvalidConfig(f"{path}: {error}") from error
-    for override in overrides or []:
+    return _changed(data, overrides or [])
+
+
+def change_config(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+    """`config` but for what `overrides` such as `learner.batch_size=128` say; raises as `load_config` does."""
+    return _changed(config_to_dict(config), overrides)
+
+
+def _changed(data: dict[str, Any], overrides: Sequence[str]) -> TrainConfig:
+    for override in overrides:
         _apply(data, override)
     _check_keys(with_stages(data), TrainConfig, prefix="")
     return config_from_dict(data)
@@ -337,7 +347,9 @@ def _apply(data: dict[str, Any], override: str) -> None:
         value = text
     *sections, last = key.strip().split(".")
     for section in sections:
-        data = data.setdefault(section, {})
+        if data.get(section) is None:
+            data[section] = {}
+        data = data[section]
         if not isinstance(data, dict):
             raise InvalidConfig(f"override {override!r}: cannot set a part of {section!r}, which is a plain value")
     data[last] = value

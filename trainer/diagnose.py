@@ -32,6 +32,7 @@ from trainer.diagnosis.tree_audit import audit_trees
 from trainer.evaluate import Agent, RandomAgent, SearchAgent
 from trainer.positions import draw_positions, play_games
 from trainer.record import GameRecord
+from trainer.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,8 @@ class Diagnosis:
     def _board(self, size: int, games: list[GameRecord], source: str) -> dict[str, Any]:
         """All that is measured on each board of the training."""
         candidate, settings, config = self._candidate, self._settings, with_size(self._candidate.config, size)
-        self._note(f"imagining {settings.steps} moves from positions of {len(games)} games on {size}x{size}")
+        steps, sources = counted(settings.steps, "move"), counted(len(games), "game")
+        self._note(f"imagining {steps} from positions of {sources} on {size}x{size}")
         positions = draw_positions(games, settings.windows, self._rng)
         branches = leave_games(positions, steps=settings.steps, size=size, rng=self._rng)
         on_policy, off_policy = (
@@ -130,7 +132,9 @@ class Diagnosis:
 
     def _play(self, config: TrainConfig, count: int) -> list[GameRecord]:
         size, simulations = config.env.size, config.search.num_simulations
-        self._note(f"playing {count} games on {size}x{size} with {simulations} simulations a move")
+        self._note(
+            f"playing {counted(count, 'game')} on {size}x{size} with {counted(simulations, 'simulation')} a move"
+        )
         evaluator = self._candidate.make_evaluator(size, count * (simulations + 1))
         return play_games(config, evaluator, count=count, rng=self._rng)
 
@@ -188,7 +192,7 @@ class Diagnosis:
 
     def _trees(self, games: list[GameRecord], size: int, simulations: int) -> dict[str, Any]:
         candidate, settings = self._candidate, self._settings
-        self._note(f"searching with {simulations} simulations on {size}x{size} and replaying the trees")
+        self._note(f"searching with {counted(simulations, 'simulation')} on {size}x{size} and replaying the trees")
         trees = min(settings.trees, max(1, settings.tree_nodes // simulations))
         positions = draw_positions(games, trees, self._rng)
         evaluator = candidate.make_evaluator(size, len(positions) * (simulations + 1))

@@ -24,6 +24,7 @@ from trainer.config import KOMI_STEP, TrainConfig
 from trainer.envs import TrainerVectorEnv
 from trainer.game_search import GameSearch
 from trainer.selfplay import go_games, make_env, make_roots, random_actions
+from trainer.wording import counted
 
 Agent = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.int32]]
 """(observations [G, ...], infos) of a vector environment -> one action per game, int32[G]."""
@@ -176,11 +177,13 @@ def describe_results(results: list[GameResults]) -> list[str]:
         returns = results[0].returns
         spread = returns.std() / max(len(returns), 1) ** 0.5
         low, high = returns.min(), returns.max()
-        return [f"mean return {returns.mean():.1f} +- {spread:.1f} over {len(returns)} games, {low:g} to {high:g}"]
+        games = counted(len(returns), "game")
+        return [f"mean return {returns.mean():.1f} +- {spread:.1f} over {games}, {low:g} to {high:g}"]
     lines = []
     for seat, sign, result in zip(("first", "second"), (1, -1), results, strict=True):
         wins, draws, losses = ((result.returns * sign == outcome).sum() for outcome in (1, 0, -1))
-        line = f"as {seat} player: {wins} wins, {draws} draws, {losses} losses"
+        points = counted(wins, "win"), counted(draws, "draw"), counted(losses, "loss", "losses")
+        line = f"as {seat} player: {', '.join(points)}"
         if result.scores is not None:
             line += f"; mean score {(result.scores * sign).mean():+.1f} points for the network"
         lines.append(line)
@@ -214,6 +217,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=arguments.seed,
     )
     simulations = arguments.simulations or checkpoint.config.search.num_simulations
-    print(f"{path}: {checkpoint.config.env.id}, {simulations} simulations")
+    print(f"{path}: {checkpoint.config.env.id}, {counted(simulations, 'simulation')}")
     print("\n".join(describe_results(results)))
     return 0

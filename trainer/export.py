@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -313,6 +314,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         replace=arguments.replace,
     )
     manifest, *quantised = export_model(arguments.checkpoint, arguments.out, settings)
+    if manifest.training.get("step") == 0 and "weights" not in manifest.training.get("origin", {}):
+        print(f"warning: {arguments.checkpoint} is at step 0: the model has learned nothing yet", file=sys.stderr)
     worst = max(manifest.training["agreement"]["largest"].values())
     print(f"wrote {manifest.identity} to {arguments.out}; torch and ONNX Runtime differ by at most {worst:.1e}")
     for other in quantised:

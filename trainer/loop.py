@@ -5,10 +5,9 @@ Only checkpoint times and the deadline look at a clock.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,13 @@ from trainer.checkpoint import (
     set_aside,
     sweep,
 )
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, change_config
 from trainer.deadline import Deadline
-from trainer.progress import Reporter
+from trainer.progress import LOG, Reporter
+from trainer.reach import cut_off
 from trainer.run import Run, run_figures
-from trainer.run_facts import changed_settings
+from trainer.run_facts import changed_settings, describe
+from trainer.wording import counted
 
 CHANGES_SHOWN = 12
 """Settings that changed between two parts of a run and are told, at most."""
@@ -51,6 +52,7 @@ def train(
     out: Path,
     *,
     reporter: Reporter,
+    overrides: Sequence[str] = (),
     resume: bool | Path = False,
     origin: Origin | None = None,
     device: str = "cpu",
@@ -58,22 +60,23 @@ def train(
     deadline: Deadline | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Trains until the preset's last step, `should_stop`, or the deadline, and leaves a checkpoint behind.
+    """Trains until the last step, `should_stop`, or the deadline, and leaves a checkpoint behind.
 
-    `resume`: go on with the run in `out`, if there is one; else with the newest checkpoint of this run's folder, this
-    checkpoint, or this models/NAME/state, its counters, optimiser and learning rate too. `origin` is for a run that is
-    new; one that is resumed has its own. `probe` chooses the games in step, unless some are in progress already:
-    they go on, as many as they are.
+    `resume`: go on with the run in `out`; where a folder is given and `out` holds none, with the newest checkpoint of
+    this run's folder, this checkpoint, or this models/NAME/state: its counters, optimiser and learning rate, and its
+    configuration; `config` is that of a new run. `overrides` such as `learner.batch_size=128` change either. `origin`
+    is for a run that is new; one that is resumed has its own. `probe` chooses the games in step, unless some are in
+    progress already, which go on.
 
     It stops between two rounds of play and learning only: before one that, with its rating and the last checkpoint,
     would overrun the deadline if they took as long as before; the probe's time counts. A checkpoint that cannot be
     written on the way is reported and training goes on; the last one raises `TengenError`. Where a process that plays
     is lost, what was learned is saved without the games in progress, and `ActorLost` raised.
 
-    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if the run to go on with does not fit
-    `config`, if a new one is to go on from elsewhere and has an `origin` besides, or if `out` is in use by another
-    process or cannot be written, `ModelNotFound` if `resume` names a folder without a checkpoint that is needed, and
-    `EvaluationError` when the loss is no longer finite.
+    Raises `InvalidConfig` if `out` already holds a run and `resume` is false, if it holds none and `resume` is true, if
+    the run to go on with does not fit `overrides`, if one is to go on from elsewhere and has an `origin` besides, or if
+    `out` is in use by another process or cannot be written, `ModelNotFound` if `resume` names a folder without a
+    checkpoint that is needed, and `EvaluationError` when the loss is no longer finite.
     """
     core_s = time.process_time()
     with ExitStack() as stack:
@@ -82,6 +85,7 @@ def train(
             config,
             out / CHECKPOINTS,
             reporter,
+            overrides=overrides,
             resume=resume,
             origin=origin or Origin(),
             device=device,
@@ -103,11 +107,14 @@ def _go_on(
     try:
         while run.learner.step_count < config.learner.total_steps:
             if is_stopping or not deadline.allows_another(ratings=run.ratings_due(1)):
-                reporter.note("stopping early; resume with --resume")
+                is_kept = run.iteration > saved_iteration or list_checkpoints(checkpoints)
+                then = "resume with --resume" if is_kept else "the time is too short for a round, and nothing is saved"
+                reporter.note(f"stopping early; {then}")
                 break
             stage = run.stage
             figures = _timed_round(run, deadline, reporter)
-            reporter.report(figures)
+            reporter.report(figures, status=_filling(run))
+            reporter.warn(cut_off(figures, config.network))
             if run.stage > stage:
                 won = f", {figures['win_rate']:.1%} won" if "win_rate" in figures else ""
                 reporter.note(f"stage {run.stage} of {len(config.stages)} is over{won}")
@@ -136,11 +143,20 @@ def _timed_round(run: Run, deadline: Deadline, reporter: Reporter) -> dict[str, 
     return run_figures(run) | metrics
 
 
+def _filling(run: Run) -> str:
+    """How far the window is that must fill before anything is learned; empty once it has."""
+    replay = run.config.replay
+    missing = max(replay.warmup_positions - run.replay.total_positions, -run.windows_owed / replay.windows_per_position)
+    there = replay.warmup_positions - round(missing)
+    return f"filling the window: {there:,} of {replay.warmup_positions:,} positions" if missing > 0 else ""
+
+
 def _open_run(
     config: TrainConfig,
     checkpoints: Path,
     reporter: Reporter,
     *,
+    overrides: Sequence[str],
     resume: bool | Path,
     origin: Origin,
     device: str,
@@ -149,10 +165,41 @@ def _open_run(
     """A new run, or one that goes on where it stopped; see `train`."""
     for path in sweep(checkpoints):
         reporter.note(f"removed {path.name}, left behind by an interrupted write")
-    saved = _newest(checkpoints, reporter)
+    saved = _find_saved(checkpoints, reporter, resume=resume, origin=origin)
+    preset, config = config, change_config(config if saved is None else saved.config, overrides)
+    reporter.note(
+        f"training {config.name} ({describe(config)}); figures go to {checkpoints.parent}/{LOG}, checkpoints to "
+        f"{checkpoints}"
+    )
+    if probe is not None and saved is not None and saved.selfplay:
+        reporter.note(f"nothing is measured: the run goes on with {config.selfplay.num_games} games in step")
+    elif probe is not None:
+        config = probe(config)
+    run = Run(config, device=device, saved=saved)
+    if saved is None:
+        run.adopt(_load(origin.weights, reporter), _load(origin.games, reporter))
+    if run.left_out:
+        reporter.note(f"{counted(run.left_out, 'game')} left out: this run does not have their boards")
+    if saved is not None:
+        _note_settings(preset, saved.config, config, reporter)
+        reporter.rewind(run.iteration, run.learner.step_count)
+        reporter.note(
+            f"resumed at step {run.learner.step_count:,} of {config.learner.total_steps:,}, "
+            f"{counted(run.replay.total_games, 'game')}"
+        )
+        if run.learner.step_count >= config.learner.total_steps:
+            reporter.note("that was its last step; --set learner.total_steps=N makes the run longer")
+    return run
+
+
+def _find_saved(checkpoints: Path, reporter: Reporter, *, resume: bool | Path, origin: Origin) -> Checkpoint | None:
+    """What is to go on; None for a new run. See `train`."""
+    out, saved = checkpoints.parent, _newest(checkpoints, reporter)
     if saved is not None and resume is False:
+        raise InvalidConfig(f"{out} already holds a run: add --resume to go on with it, or choose another folder")
+    if saved is None and resume is True:
         raise InvalidConfig(
-            f"{checkpoints.parent} already holds a run: add --resume to go on with it, or choose another folder"
+            f"{out} holds no run to go on with: name its folder with --out, or leave out --resume to begin one"
         )
     if saved is None and isinstance(resume, Path):
         if origin != Origin():
@@ -162,32 +209,25 @@ def _open_run(
         saved = _load(resume, reporter)
     if saved is not None and saved.lost:
         reporter.note(f"going on without what begins anew: {'; '.join(saved.lost)}")
-    if probe is not None and saved is not None and saved.selfplay:
-        games = saved.config.selfplay.num_games
-        config = dataclasses.replace(config, selfplay=dataclasses.replace(config.selfplay, num_games=games))
-        reporter.note(f"nothing is measured: the {games} games in step of the checkpoint go on")
-    elif probe is not None:
-        config = probe(config)
-    run = Run(config, device=device, saved=saved)
-    if saved is None:
-        run.adopt(_load(origin.weights, reporter), _load(origin.games, reporter))
-    if run.left_out:
-        reporter.note(f"{run.left_out} games are left out: they are on boards that this run does not have")
-    if saved is not None:
-        _note_changes(saved.config, config, reporter)
-        reporter.rewind(run.iteration, run.learner.step_count)
-        reporter.note(f"resumed at step {run.learner.step_count}, {run.replay.total_games} games")
-    return run
+    return saved
 
 
-def _note_changes(before: TrainConfig, after: TrainConfig, reporter: Reporter) -> None:
-    """A line for each setting that is not the checkpoint's."""
-    changes = [f"{key}: {old} -> {new}" for key, (old, new) in changed_settings(before, after).items()]
-    hidden = len(changes) - CHANGES_SHOWN
-    for line in changes[:CHANGES_SHOWN]:
+def _note_settings(preset: TrainConfig, before: TrainConfig, after: TrainConfig, reporter: Reporter) -> None:
+    """A line for each setting that is not the checkpoint's, and one for those that are, but not the preset's."""
+    changed = changed_settings(before, after)
+    changes = [f"{key}: {old} -> {new}" for key, (old, new) in changed.items()]
+    for line in _shortened(changes):
         reporter.note(f"changed since the checkpoint: {line}")
-    if hidden > 0:
-        reporter.note(f"changed since the checkpoint: {hidden} more settings")
+    kept = {key: values for key, values in changed_settings(preset, after).items() if key not in changed}
+    if kept:
+        differences = ", ".join(_shortened([f"{key}={own} (preset: {other})" for key, (other, own) in kept.items()]))
+        reporter.note(f"as in the checkpoint, and not as in the preset (--set changes it): {differences}")
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """The first `CHANGES_SHOWN`, and how many more there are."""
+    hidden = len(lines) - CHANGES_SHOWN
+    return [*lines[:CHANGES_SHOWN], *([counted(hidden, "more setting")] if hidden > 0 else [])]
 
 
 def _load(source: Path | None, reporter: Reporter) -> Checkpoint | None:

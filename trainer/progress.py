@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -38,13 +38,13 @@ class Reporter:
     Nothing is written before the first figures. A disk that refuses them is reported and does not end the run.
     """
 
-    def __init__(self, out: Path, *, title: str, sample_every: int = 0) -> None:
-        """`sample_every`: iterations between sampled games, 0 for none."""
+    def __init__(self, out: Path, *, title: str) -> None:
+        """`title` stands beside the bar."""
         self._out = out
-        self._sample_every = sample_every
         self._files: _Files | None = None
         self._purge_step: int | None = None
         self._complaint = ""
+        self._warned: set[str] = set()
         self._pace = Pace()
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
@@ -87,8 +87,8 @@ class Reporter:
                 temporary.write_text("".join(kept))
                 temporary.replace(log)
 
-    def report(self, figures: dict[str, float]) -> None:
-        """One iteration's figures, to every place."""
+    def report(self, figures: dict[str, float], *, status: str = "") -> None:
+        """One iteration's figures, to every place. `status` is told where the time left cannot be judged yet."""
         with self._complaining():
             if self._files is None:
                 self._files = _Files(self._out, purge_step=self._purge_step)
@@ -97,7 +97,7 @@ class Reporter:
         text = f"games {figures['games']} {text}"
         self._pace.mark(figures["progress"])
         left_s = self._pace.left_s()
-        left = "" if left_s is None else f"{timedelta(seconds=round(left_s))} left"
+        left = status if left_s is None else f"{timedelta(seconds=round(left_s))} left"
         if self._bar is not None:
             self._bar.update(self._task, completed=figures["progress"], left=left, figures=text)
         else:
@@ -106,7 +106,7 @@ class Reporter:
 
     def sample(self, run: Run) -> None:
         """The newest game as SGF, after the first iteration and every so many more."""
-        every, games = self._sample_every, run.replay.games
+        every, games = run.config.loop.sample_sgf_every, run.replay.games
         if every and run.config.is_go and (run.iteration - 1) % every == 0 and games:
             with self._complaining():
                 folder = self._out / "games"
@@ -116,6 +116,13 @@ class Reporter:
     def note(self, text: str) -> None:
         """One line for the reader, with the time of day."""
         self._console.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False, soft_wrap=True, markup=False)
+
+    def warn(self, warnings: Mapping[str, str]) -> None:
+        """Notes each of `warnings`, unless there was one by its name before."""
+        for name, text in warnings.items():
+            if name not in self._warned:
+                self._warned.add(name)
+                self.note(f"warning: {text}")
 
     @contextmanager
     def _complaining(self) -> Iterator[None]:

@@ -28,6 +28,7 @@ from trainer.onnx_graph import ModelBytes
 from trainer.prefetch import prefetched
 from trainer.quantization import draw_walks, quantize
 from trainer.rating import rate
+from trainer.reach import reach
 from trainer.reanalyze import Reanalyzer
 from trainer.record import GameRecord
 from trainer.replay import ReplayBuffer
@@ -139,6 +140,7 @@ class Run:
                 "game_length": float(np.mean(lengths)) if lengths else 0.0,
                 "mean_score": float(np.mean(scores)) if scores else 0.0,
             }
+            | (reach(chunk.games, discount=self.config.search.discount) if self.config.network.reward else {})
         )
 
     def _count_core(self) -> None:

@@ -15,6 +15,7 @@ from engine.errors import InvalidConfig
 from trainer.checkpoint import Checkpoint
 from trainer.config import PRESETS, TrainConfig, config_to_dict, load_config
 from trainer.network import Network
+from trainer.wording import counted
 
 CURVE_COLUMNS: Final = {
     "games": "games",
@@ -30,6 +31,14 @@ CURVE_COLUMNS: Final = {
     "mean_score": "mean score",
 }
 """Figures of a run that the curve shows, where it has them, and their headings."""
+
+
+def describe(config: TrainConfig) -> str:
+    """A few words on a configuration."""
+    game = f"{config.env.size}x{config.env.size} Go" if config.is_go else config.env.id
+    network = config.network
+    shape = f"{network.channels}/{network.representation_blocks}/{network.dynamics_blocks}"
+    return f"{game}, network {shape}, {counted(config.search.num_simulations, 'simulation')}"
 
 
 def training_facts(checkpoint: Checkpoint, network: Network) -> dict[str, Any]:

@@ -41,9 +41,13 @@ class Support:
         """[bins] float32."""
         return torch.linspace(self.low, self.high, self.bins, device=device)
 
+    def transform(self, scalar: Tensor) -> Tensor:
+        """Scalars as the atoms have them."""
+        return compress(scalar) if self.compress else scalar
+
     def encode(self, scalar: Tensor) -> Tensor:
         """Two-hot distribution [..., bins] of scalars [...]; values outside the support are clamped to its ends."""
-        x = compress(scalar) if self.compress else scalar
+        x = self.transform(scalar)
         position = (x.clamp(self.low, self.high) - self.low) * ((self.bins - 1) / (self.high - self.low))
         lower = position.floor().clamp(max=self.bins - 2)
         weight = position - lower

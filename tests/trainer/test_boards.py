@@ -15,7 +15,7 @@ from tests.trainer.test_loop import miniature, run_in
 from trainer.actor import Actor, Order, Publisher
 from trainer.actors import fresh_states
 from trainer.checkpoint import CHECKPOINTS, list_checkpoints, load_checkpoint, pack_games, unpack_games
-from trainer.config import TrainConfig
+from trainer.config import TrainConfig, change_config
 from trainer.learner import Learner
 from trainer.loop import Origin, train
 from trainer.network import make_network
@@ -126,24 +126,25 @@ def test_games_on_boards_that_are_gone_leave_the_window(tmp_path: Path, capsys: 
     games = [*before.replay.games, *before.replay.holdout]
     gone = sum(game.size == 3 for game in games)
     assert 0 < gone < len(games)
-    alone = miniature("go5", "env.size=4", "replay.holdout_every=3", "replay.reanalyze_share=0.5")
+    changes = ["env.smaller=[]", "env.stages=[]", "replay.reanalyze_share=0.5"]
+    alone = change_config(before.config, changes)
     shutil.copytree(tmp_path / "run", tmp_path / "again")
     with Reporter(tmp_path, title="test") as reporter:
         source = Origin(games=tmp_path / "run")
         student = train(alone, tmp_path / "student", reporter=reporter, origin=source, should_stop=lambda: True)
-    for run in (run_in(tmp_path / "again", alone, 1, resume=True), student):
+    for run in (run_in(tmp_path / "again", alone, 1, resume=True, overrides=changes), student):
         assert {game.size for game in [*run.replay.games, *run.replay.holdout]} == {4}
         assert run.left_out == gone
     err = capsys.readouterr().err
-    assert err.count(f"{gone} games are left out") == 2
+    assert err.count(f"{gone} games left out") == 2
     assert "env.smaller: ({'size': 3," in err
 
 
 def test_a_window_without_games_on_the_boards_of_the_run_fills_again(tmp_path: Path) -> None:
     before = run_in(tmp_path, mixed(small=1.0), 2)
     assert {game.size for game in before.replay.games} == {3}
-    run = run_in(tmp_path, miniature("go5", "env.size=4"), 1, resume=True)
+    run = run_in(tmp_path, before.config, 1, resume=True, overrides=["env.smaller=[]", "env.stages=[]"])
     assert run.learner.step_count == before.learner.step_count
-    run = run_in(tmp_path, miniature("go5", "env.size=4"), 3, resume=True)
+    run = run_in(tmp_path, before.config, 3, resume=True)
     assert run.learner.step_count > before.learner.step_count
     assert {game.size for game in run.replay.games} == {4}

@@ -12,8 +12,7 @@ import pytest
 
 import tengen
 from trainer.checkpoint import find_checkpoint, load_checkpoint
-from trainer.cli import describe, make_parser, make_probe, parse_device, parse_duration
-from trainer.config import load_config
+from trainer.cli import make_parser, make_probe, parse_device, parse_duration
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -63,12 +62,6 @@ def test_a_gpu_is_measured_unless_the_games_in_step_are_given(
     assert (measurement and measurement.keywords["budget_s"]) == seconds
 
 
-def test_a_configuration_in_a_few_words() -> None:
-    config = load_config("go9", ["network.channels=40", "search.num_simulations=20"])
-    assert describe(config) == "9x9 Go, network 40/3/2, 20 simulations"
-    assert describe(load_config("cartpole")).startswith("CartPole-v1, network ")
-
-
 @pytest.mark.parametrize(
     ("arguments", "resume"),
     [
@@ -107,6 +100,11 @@ def test_wrong_use_is_one_line_and_leaves_no_figures(
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
+def test_a_setting_that_cannot_be_leaves_no_folder(tmp_path: Path) -> None:
+    assert tengen.main(["train", "tictactoe", "--out", str(tmp_path / "run"), "--set", "learner.batch=1"]) == 2
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_device_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         tengen.main(["train", "go5", "--device", "abacus"])
@@ -130,6 +128,7 @@ def test_an_interrupted_run_is_saved_and_can_be_played_with(tmp_path: Path, caps
     assert "stopping and saving after this round" in "".join(lines)
     assert "saved" in lines[-1]
     saved = load_checkpoint(find_checkpoint(tmp_path))
+    assert saved.config.learner.batch_size == 32
     assert saved.progress["iteration"] >= 1
     assert tengen.main(["evaluate", str(tmp_path), "--games", "6", "--simulations", "3"]) == 0
     out = capsys.readouterr().out.splitlines()

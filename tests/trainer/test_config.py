@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidConfig
-from trainer.config import PRESETS, config_from_dict, config_to_dict, load_config
+from trainer.config import PRESETS, change_config, config_from_dict, config_to_dict, load_config
 
 
 @pytest.mark.parametrize("preset", sorted(p.stem for p in PRESETS.glob("*.toml")))
@@ -19,6 +19,15 @@ def test_settings_of_another_version_are_passed_over() -> None:
     plain = config_to_dict(load_config("go5"))
     plain["search"]["since_deleted"] = 1
     assert config_from_dict(plain) == load_config("go5")
+
+
+def test_a_configuration_is_changed_as_a_preset_is() -> None:
+    for preset, override in (("go5", "env.smaller=[]"), ("tictactoe", "search.num_simulations=3")):
+        assert change_config(load_config(preset), [override]) == load_config(preset, [override])
+    rewards = ["network.reward.high=2", "learner.value_target=n_step"]
+    assert change_config(load_config("tictactoe"), rewards) == load_config("tictactoe", rewards)
+    with pytest.raises(InvalidConfig, match="unknown setting"):
+        change_config(load_config("go5"), ["learner.batchsize=64"])
 
 
 def test_overrides() -> None:

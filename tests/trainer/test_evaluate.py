@@ -143,8 +143,8 @@ def test_two_players_are_described_by_seat() -> None:
         return GameResults(returns=returns, scores=np.array(scores, np.float32), first_actions=empty, lengths=empty)
 
     assert describe_results([results(3.0, 0.0, 2.0), results(-4.0, 1.0)]) == [
-        "as first player: 2 wins, 1 draws, 0 losses; mean score +1.7 points for the network",
-        "as second player: 1 wins, 0 draws, 1 losses; mean score +1.5 points for the network",
+        "as first player: 2 wins, 1 draw, 0 losses; mean score +1.7 points for the network",
+        "as second player: 1 win, 0 draws, 1 loss; mean score +1.5 points for the network",
     ]
 
 

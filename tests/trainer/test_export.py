@@ -8,6 +8,8 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -272,6 +274,23 @@ def test_command_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (manifest.trained_sizes, manifest.playable_sizes, manifest.priority) == ((5, 9), (5, 9), 3)
     with pytest.raises(SystemExit):
         export.main([*arguments, "--playable", "1-99"])
+
+
+@pytest.mark.parametrize(
+    ("progress", "is_told"),
+    [({"step": 0}, True), ({"step": 1}, False), ({"step": 0, "origin": {"weights": {"name": "go7"}}}, False)],
+)
+def test_a_network_that_has_learned_nothing_comes_with_a_warning(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    progress: dict[str, Any],
+    is_told: bool,
+) -> None:
+    manifest = SimpleNamespace(identity="new@0", training=progress | {"agreement": {"largest": {"value": 0.0}}})
+    monkeypatch.setattr(export, "export_model", lambda *_: [manifest])
+    assert export.main(["runs/new", "-o", str(tmp_path)]) == 0
+    assert ("warning: runs/new is at step 0: " in capsys.readouterr().err) == is_told
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,8 @@ SETTINGS = [
 
 def start(out: Path) -> subprocess.Popen[bytes]:
     """The run in a process group of its own, its actor in it too."""
-    command = [sys.executable, str(ROOT / "tengen.py"), "train", "go5", "--out", str(out), "--resume"]
+    command = [sys.executable, str(ROOT / "tengen.py"), "train", "go5", "--out", str(out)]
+    command += ["--resume"] if list_checkpoints(out / CHECKPOINTS) else []
     for setting in SETTINGS:
         command += ["--set", setting]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)

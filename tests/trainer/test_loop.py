@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,18 @@ def stop_after(iterations: int):
     return lambda: next(count) >= iterations
 
 
-def run_in(folder: Path, config: TrainConfig, iterations: int, *, resume: bool = False) -> Run:
-    with Reporter(folder, title="test", sample_every=2) as reporter:
-        return train(config, folder, reporter=reporter, resume=resume, should_stop=stop_after(iterations))
+def run_in(
+    folder: Path, config: TrainConfig, iterations: int, *, resume: bool = False, overrides: Sequence[str] = ()
+) -> Run:
+    with Reporter(folder, title="test") as reporter:
+        return train(
+            config,
+            folder,
+            reporter=reporter,
+            overrides=overrides,
+            resume=resume,
+            should_stop=stop_after(iterations),
+        )
 
 
 def test_a_probe_chooses_the_games_of_a_new_run_and_not_of_one_with_games_in_progress(tmp_path: Path) -> None:
@@ -184,7 +193,7 @@ def test_actors_in_processes_play_ahead_and_resume_bit_for_bit(tmp_path: Path) -
 def test_another_number_of_actors_or_games_goes_on_with_new_games(tmp_path: Path, first: str, then: str) -> None:
     run_in(tmp_path, miniature("go5", first), 2)
     before = load_checkpoint(list_checkpoints(tmp_path / CHECKPOINTS)[0])
-    run = run_in(tmp_path, miniature("go5", then), 1, resume=True)
+    run = run_in(tmp_path, miniature("go5"), 1, resume=True, overrides=[then])
     assert run.iteration == 3
     assert run.replay.total_games >= before.progress["games"]
 
@@ -234,6 +243,30 @@ def test_a_rating_is_logged_and_its_network_is_the_next_reference(tmp_path: Path
     assert lines[1]["elo_error"] > 0
     averaged, reference = run.learner.averaged.state_dict(), run.reference.state_dict()
     assert any(not torch.equal(tensor, averaged[name]) for name, tensor in reference.items())
+
+
+def test_a_window_that_fills_tells_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = miniature("tictactoe", "replay.warmup_positions=1500", "loop.plies_per_iteration=1024")
+    run = run_in(tmp_path, config, 1)
+    there = run.replay.total_positions
+    assert f"0.0% filling the window: {there:,} of 1,500 positions step 0 games " in capsys.readouterr().err
+    run_in(tmp_path, config, 2, resume=True)
+    assert "filling the window" not in capsys.readouterr().err
+    (list_checkpoints(tmp_path / CHECKPOINTS)[0] / "replay.safetensors").unlink()
+    shutil.rmtree(list_checkpoints(tmp_path / CHECKPOINTS)[1])
+    again = run_in(tmp_path, config, 1, resume=True)
+    assert f"filling the window: {again.replay.positions:,} of 1,500 positions" in capsys.readouterr().err
+
+
+def test_returns_beyond_the_support_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = miniature("cartpole")
+    run_in(tmp_path, config, 2)
+    assert "warning" not in capsys.readouterr().err
+    run_in(tmp_path / "narrow", config, 2, overrides=["network.value.compress=false", "network.value.high=5"])
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    figures = json.loads((tmp_path / "narrow" / "training.jsonl").read_text().splitlines()[0])
+    assert figures["value_high"] > 5
+    assert f"returns reach {figures['value_high']:.4g}, but network.value.high is 5: " in line
 
 
 def test_cartpole_resumes_and_learns_rewards(tmp_path: Path) -> None:
@@ -341,13 +374,39 @@ def test_settings_that_changed_are_told(
     run_in(tmp_path, miniature("tictactoe"), 1)
     assert "changed since" not in capsys.readouterr().err
     changes = ["selfplay.temperature=0.5", "learner.batch_size=16", "loop.seed=2"]
-    run_in(tmp_path, miniature("tictactoe", *changes), 1, resume=True)
+    run_in(tmp_path, miniature("tictactoe"), 1, resume=True, overrides=changes)
     err = capsys.readouterr().err
     for change in ("selfplay.temperature: 1.0 -> 0.5", "learner.batch_size: 32 -> 16", "loop.seed: 1 -> 2"):
         assert f"changed since the checkpoint: {change}" in err
+    assert "as in the preset" not in err
     monkeypatch.setattr(loop, "CHANGES_SHOWN", 1)
-    run_in(tmp_path, miniature("tictactoe"), 1, resume=True)
+    changes = ["selfplay.temperature=1.0", "learner.batch_size=32", "loop.seed=1"]
+    run_in(tmp_path, miniature("tictactoe"), 1, resume=True, overrides=changes)
     assert "changed since the checkpoint: 2 more settings" in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_settings_and_tells_where_the_preset_has_others(
+    tmp_path: Path, go_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was set by hand, and a preset that was edited since; from here and from elsewhere."""
+    first = ["network.channels=16", "learner.batch_size=16", "search.num_simulations=8", "selfplay.first_simulations=6"]
+    run_in(tmp_path / "a", miniature("tictactoe"), 1, overrides=first)
+    preset = miniature("tictactoe", "learner.td_steps=7")
+    capsys.readouterr()
+    run = run_in(tmp_path / "a", preset, 1, resume=True, overrides=["selfplay.first_simulations=5"])
+    assert run.config == miniature("tictactoe", *first, "selfplay.first_simulations=5")
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "not as in the preset" in line]
+    for difference in ("network.channels=16 (preset: 8)", "learner.batch_size=16 (preset: 32)", "learner.td_steps=10"):
+        assert difference in line
+    assert "first_simulations" not in line  # told as a change
+    with Reporter(tmp_path, title="test") as reporter:
+        run = train(preset, tmp_path / "b", reporter=reporter, resume=tmp_path / "a", should_stop=stop_after(1))
+    assert run.config == miniature("tictactoe", *first, "selfplay.first_simulations=5")
+
+
+def test_a_run_that_is_not_there_does_not_go_on(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match=r"holds no run to go on with: .* leave out --resume"):
+        run_in(tmp_path, miniature("tictactoe"), 1, resume=True)
 
 
 def test_the_ledger_keeps_play_learning_and_ratings_apart() -> None:
@@ -439,7 +498,10 @@ def test_a_folder_is_not_overwritten(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (["network.channels=16"], r"needs --set network\.channels=8$"),
-        (["env.size=4", "network.head_channels=16"], r"needs --set env\.size=3 --set network\.head_channels=8$"),
+        (
+            ["env.size=4", "network.head_channels=16", "loop.seed=9"],
+            r"needs --set env\.size=3 --set network\.head_channels=8$",
+        ),
     ],
 )
 def test_a_run_goes_on_only_with_what_its_games_and_weights_fit(
@@ -447,7 +509,7 @@ def test_a_run_goes_on_only_with_what_its_games_and_weights_fit(
 ) -> None:
     shutil.copytree(go_run, tmp_path / "run")
     with pytest.raises(InvalidConfig, match=message):
-        run_in(tmp_path / "run", miniature("go5", *change), 1, resume=True)
+        run_in(tmp_path / "run", miniature("go5"), 1, resume=True, overrides=change)
 
 
 def test_other_replay_settings_apply_to_new_positions_only(tmp_path: Path) -> None:
@@ -511,13 +573,19 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_checkpoint(tmp_pa
     with pytest.raises(
         EvaluationError, match=r"not finite at step .*lower learner\.learning_rate or learner\.clip_norm"
     ):
-        run_in(tmp_path, miniature("tictactoe", "learner.learning_rate=1e9", "learner.warmup_steps=0"), 9, resume=True)
+        run_in(
+            tmp_path,
+            miniature("tictactoe"),
+            9,
+            resume=True,
+            overrides=["learner.learning_rate=1e9", "learner.warmup_steps=0"],
+        )
     assert list_checkpoints(tmp_path / CHECKPOINTS) == [kept]
     assert all(torch.isfinite(tensor).all() for tensor in load_checkpoint(kept).learner.values())
 
 
 def test_a_run_stops_before_the_round_that_would_overrun_its_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Rounds of 10 s, ratings of 20 s with every second one, checkpoints of 3 s, and opening the run 7 s."""
     now = [0.0]
@@ -548,6 +616,8 @@ def test_a_run_stops_before_the_round_that_would_overrun_its_time(
         assert now[0] <= limit_s or rounds < 2  # before the first round and the first rating nothing is known
         saved = [load_checkpoint(path).progress["iteration"] for path in list_checkpoints(out / CHECKPOINTS)]
         assert max(saved, default=0) == rounds
+        told = "resume with --resume" if rounds else "the time is too short for a round, and nothing is saved"
+        assert f"stopping early; {told}" in capsys.readouterr().err
 
 
 def test_no_round_is_played_ahead_that_would_not_be_used(tmp_path: Path) -> None:
@@ -581,12 +651,15 @@ def test_a_probe_takes_from_the_time(tmp_path: Path) -> None:
     assert run.iteration == 0
 
 
-def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = miniature("tictactoe", "learner.total_steps=2")
     run_in(tmp_path, config, 9)
     [kept] = list_checkpoints(tmp_path / CHECKPOINTS)
     written = (kept / "state.json").stat().st_mtime_ns
     assert run_in(tmp_path, config, 9, resume=True).learner.step_count == 2
+    err = capsys.readouterr().err
+    assert "resumed at step 2 of 2, " in err
+    assert "--set learner.total_steps=N makes the run longer" in err
     assert (kept / "state.json").stat().st_mtime_ns == written
 
 

@@ -75,6 +75,25 @@ def test_the_time_left_is_in_the_line(
     assert "30.0% 1:10:00 left step 20 games 5" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_status_stands_where_the_time_left_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(tmp_path, title="test") as reporter:
+        reporter.report(figures(1), status="filling")
+        reporter.report(figures(2) | {"progress": 0.3}, status="filling")
+    first, second = capsys.readouterr().err.splitlines()
+    assert "25.0% filling step 10 games 5" in first
+    assert "filling" not in second
+
+
+def test_a_warning_is_given_once_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(tmp_path, title="test") as reporter:
+        reporter.warn({"high": "reaches 5"})
+        reporter.warn({"high": "reaches 6", "low": "falls to 0"})
+    assert [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "warning: reaches 5",
+        "warning: falls to 0",
+    ]
+
+
 def test_nothing_is_written_before_the_first_figures(tmp_path: Path) -> None:
     with Reporter(tmp_path / "run", title="test") as reporter:
         reporter.note("hello")
@@ -94,9 +113,10 @@ def test_figures_that_cannot_be_written_are_reported_once(tmp_path: Path, capsys
 @pytest.mark.parametrize(("every", "sampled"), [(0, []), (1, [1, 2, 3, 4]), (3, [1, 4])])
 def test_games_are_sampled_from_the_first_round_on(tmp_path: Path, every: int, sampled: list[int]) -> None:
     game = random_games(1, size=5, seed=0)[0]
-    with Reporter(tmp_path, title="test", sample_every=every) as reporter:
+    config = load_config("go5", [f"loop.sample_sgf_every={every}"])
+    with Reporter(tmp_path, title="test") as reporter:
         for i in range(1, 5):
             replay: Any = SimpleNamespace(games=[game], total_games=i)
-            run = SimpleNamespace(config=load_config("go5"), iteration=i, replay=replay)
+            run = SimpleNamespace(config=config, iteration=i, replay=replay)
             reporter.sample(cast(Run, run))
     assert [int(path.stem[5:]) for path in sorted((tmp_path / "games").glob("*.sgf"))] == sampled

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainer.diagnosis.tables import LABELS, boards_of, matches_of, reference_step, unmet_of
+from trainer.wording import counted
 
 PANELS: Final = (
     "policy_kl",
@@ -94,7 +95,7 @@ def plot_trees(audits: list[Mapping[str, Any]]) -> Figure:
         depths = [row["depth"] for row in audit["depths"]]
         for axes, name in ((left, "illegal_visits"), (right, "value_error")):
             values = [float("nan") if row[name] is None else row[name] for row in audit["depths"]]
-            axes.plot(depths, values, ".-", label=f"{audit['simulations']} simulations")
+            axes.plot(depths, values, ".-", label=counted(audit["simulations"], "simulation"))
     _finish(left, title="share of visits after an illegal move", across="depth in the tree")
     _finish(right, title="value error", across="depth in the tree")
     left.legend()
@@ -117,7 +118,9 @@ def plot_conditions(certificate: Mapping[str, Any]) -> Figure:
         axes.barh(list(conditions), [float("nan") if value is None else value for value in values], color=colours)
         _finish(axes, title=LABELS[name].removesuffix(", %"), across="")
     panels[0].invert_yaxis()
-    figure.suptitle(f"{step} moves ahead, by what happened on the way (blue) and where it was not trained (orange)")
+    figure.suptitle(
+        f"{counted(step, 'move')} ahead, by what happened on the way (blue) and where it was not trained (orange)"
+    )
     return figure
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from trainer.wording import counted
+
 LABELS: Final = {
     "policy_kl": "policy, KL in nats",
     "best_move": "same best move, %",
@@ -130,7 +132,7 @@ def comparison_table(certificate: Mapping[str, Any]) -> Table:
         if has_figures(on_policy["imagined"], name)
     ]
     return Table(
-        title=f"{step} moves ahead on {size}x{size}",
+        title=f"{counted(step, 'move')} ahead on {size}x{size}",
         header=["", *(name.strip() for name in columns)],
         rows=rows,
         note="The first three columns follow the games, the last two leave them by random legal moves.",
@@ -147,7 +149,9 @@ def slice_table(certificate: Mapping[str, Any]) -> Table:
             cells = [format_figure(key, _at(figures, key, step)) for key in names]
             rows.append([f"{policy.replace('_', '-')}, {name}", f"{figures['states'][step]:.0f}", *cells])
     header = ["in these moves", "positions", *(LABELS[key] for key in names)]
-    return Table(title=f"{step} moves ahead on {size}x{size}, by what happened on the way", header=header, rows=rows)
+    return Table(
+        title=f"{counted(step, 'move')} ahead on {size}x{size}, by what happened on the way", header=header, rows=rows
+    )
 
 
 def komi_table(sweep: Mapping[str, Any]) -> Table:
@@ -187,7 +191,7 @@ def unmet_table(certificate: Mapping[str, Any], unmet: Mapping[str, Mapping[str,
         rows.append([name, str(games), fresh, *cells])
     header = ["", "games", "winner right by a fresh look, %", *(LABELS[name] for name in names)]
     note = "At an untrained komi the same games are scored anew."
-    return Table(title=f"Where it was not trained, {step} moves ahead", header=header, rows=rows, note=note)
+    return Table(title=f"Where it was not trained, {counted(step, 'move')} ahead", header=header, rows=rows, note=note)
 
 
 def match_table(matches: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -225,7 +229,8 @@ def tree_table(audit: Mapping[str, Any], size: int) -> Table:
     ]
     header = ["depth", "nodes", "visits", "visits after an illegal move, %", "after the end, %", "value error"]
     return Table(
-        title=f"Trees of {audit['positions']} searches with {audit['simulations']} simulations on {size}x{size}",
+        title=f"Trees of {counted(audit['positions'], 'search', 'searches')} with "
+        f"{counted(audit['simulations'], 'simulation')} on {size}x{size}",
         header=header,
         rows=rows,
     )
