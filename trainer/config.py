@@ -296,8 +296,14 @@ class TrainConfig:
 def load_config(preset: str | Path, overrides: Sequence[str] | None = None) -> TrainConfig:
     """Reads a preset by name or a TOML file by path, then applies overrides such as `learner.batch_size=128`.
 
-    Raises `InvalidConfig` for an unknown preset, an unknown key, and a value of the wrong type or out of range.
+    `base = "NAME"` in a file takes everything that it does not say from that preset. Raises `InvalidConfig` for an unknown
+    preset, an unknown key, and a value of the wrong type or out of range.
     """
+    return _changed(_read(preset), overrides or [])
+
+
+def _read(preset: str | Path) -> dict[str, Any]:
+    """What the file says, and its base."""
     path = Path(preset) if str(preset).endswith(".toml") else PRESETS / f"{preset}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
@@ -306,7 +312,14 @@ def load_config(preset: str | Path, overrides: Sequence[str] | None = None) -> T
         data = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:  # ValueError: neither text nor TOML
         raise InvalidConfig(f"{path}: {error}") from error
-    return _changed(data, overrides or [])
+    base = data.pop("base", None)
+    return data if base is None else _merged(_read(str(base).removesuffix(".toml")), data)
+
+
+def _merged(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """`base`, but for what `data` says, table by table."""
+    tables = {key for key in base.keys() & data.keys() if isinstance(base[key], dict) and isinstance(data[key], dict)}
+    return base | data | {key: _merged(base[key], data[key]) for key in tables}
 
 
 def change_config(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:

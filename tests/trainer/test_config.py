@@ -69,6 +69,16 @@ def test_bad_overrides_are_named(override: str, message: str) -> None:
         load_config("go5", [override])
 
 
+def test_a_preset_may_begin_with_another(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('base = "go9"\nname = "own"\n[network]\nchannels = 48\n[env]\nsmaller = []\nstages = []\n')
+    overrides = ["name=own", "network.channels=48", "env.smaller=[]", "env.stages=[]"]
+    assert load_config(file) == load_config("go9", overrides)
+    file.write_text('base = "nothing"')
+    with pytest.raises(InvalidConfig, match="no preset 'nothing'"):
+        load_config(file)
+
+
 def test_unknown_and_broken_presets(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match=r"presets are: .*go5"):
         load_config("nothing")
