@@ -296,8 +296,8 @@ class TrainConfig:
 def load_config(preset: str | Path, overrides: Sequence[str] | None = None) -> TrainConfig:
     """Reads a preset by name or a TOML file by path, then applies overrides such as `learner.batch_size=128`.
 
-    `base = "NAME"` in a file takes everything that it does not say from that preset. Raises `InvalidConfig` for an unknown
-    preset, an unknown key, and a value of the wrong type or out of range.
+    `base = "NAME"` in a file takes everything that it does not say from that preset. Raises `InvalidConfig` for an
+    unknown preset, an unknown key, and a value of the wrong type or out of range.
     """
     return _changed(_read(preset), overrides or [])
 
