@@ -59,17 +59,15 @@ clean: ## remove builds and caches (the environment stays: rm -r .venv removes i
 install = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1) </dev/null >&2
 notice = echo "tengen: installing $(1) into $(VENV), once" >&2
 
-# An environment knows its own path: where the folder was moved or copied, all is installed anew.
-ifneq ($(shell cat $(VENV)/.python 2>/dev/null),$(CURDIR))
-.PHONY: $(VENV)/.python
-endif
+# An environment knows its own path: in a folder that was moved or copied it goes, and is made anew when it is needed.
+$(shell [ ! -f $(VENV)/.python ] || pwd -P | cmp -s - $(VENV)/.python || rm -rf $(VENV))
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null >&2 || { \
 	  echo "tengen: Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) </dev/null >&2 || { \
 	  echo "tengen: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	@echo "$(CURDIR)" > $@
+	@pwd -P > $@
 
 $(VENV)/.engine: $(VENV)/.python pyproject.toml constraints.txt
 	@$(call notice,the engine)

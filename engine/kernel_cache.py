@@ -43,13 +43,14 @@ def prepare(package: Path = Path(__file__).parent) -> Path | None:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     else:
         with suppress(OSError):  # another process does the same
+            os.utime(folder)
             _prune(folder)
     os.environ[VARIABLE] = str(folder)
     return folder
 
 
 def _prune(folder: Path) -> None:
-    """Removes the oldest folders beside `folder`."""
+    """Removes the folders beside `folder` that have not been used for longest."""
     others = [path for path in folder.parent.glob(f"{PREFIX}*") if path != folder]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[KEPT - 1 :]:

@@ -62,8 +62,8 @@ class SearcherPool:
         """
         goes_on = goes_on and settings.reuse_tree
         searcher = self._take(model, turn, goes_on=goes_on)
-        self._tell_misgiving(searcher, turn)
         try:
+            self._tell_misgiving(searcher, turn)
             asked = limits() if callable(limits) else limits
             handle = searcher.start(turn, asked, seed=seed, settings=settings, goes_on=goes_on)
         finally:
@@ -168,8 +168,12 @@ class SearcherPool:
         """Tells the user of the first search of a model that it was not trained for."""
         key = searcher.manifest.identity, searcher.size
         text = searcher.manifest.misgiving(searcher.size, turn.position.komi)
-        if text and key not in self._misgivings:
+        if not text:
+            return
+        with self._lock:
+            is_told = key in self._misgivings
             self._misgivings.add(key)
+        if not is_told:
             self._notify(text)
 
     def _drop_beyond(self, most: int) -> None:

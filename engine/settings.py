@@ -125,7 +125,7 @@ class PlayerSettings:
         most_mib = max(DEFAULT_MEMORY_MIB, machine_memory_mib())
         if self.max_memory_mib > most_mib:
             raise InvalidConfig(
-                f"max_memory_mib must be at most the {most_mib} MiB of this machine, not {self.max_memory_mib!r}"
+                f"max_memory_mib must be at most {most_mib} on this machine, not {self.max_memory_mib!r}"
             )
 
     @property
@@ -179,6 +179,7 @@ def available_cores() -> int:
 def machine_memory_mib() -> float:
     """Memory of this machine, MiB; infinity where the system does not say."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    except (AttributeError, ValueError):  # Windows has no such call, and some systems do not know these names
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no such call, and some systems do not know these names
         return math.inf
+    return size // 2**20 if size > 0 else math.inf

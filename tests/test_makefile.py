@@ -19,11 +19,11 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 SCRIPTED_PYTHON = """#!/bin/sh
 echo "noise on stdout: $*"
-echo "$*" >> {log}
+echo "$*" >> "$LOG"
 cat > /dev/null                        # eats whatever stdin it is given
 case "$2" in
   *version_info*) exit {too_old} ;;
-  venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && printf '#!/bin/sh\\necho tengen "$@" >> {log}\\nexec cat\\n' \\
+  venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && printf '#!/bin/sh\\necho tengen "$@" >> "$LOG"\\nexec cat\\n' \\
         > "$3/bin/tengen" && chmod +x "$3/bin/tengen" ;;
   pip) exit {pip_status} ;;
 esac
@@ -42,13 +42,20 @@ class Tree:
 
     def script(self, *, too_old: int = 0, pip_status: int = 0) -> None:
         python = self.folder / "python"
-        python.write_text(SCRIPTED_PYTHON.format(log=self.log, too_old=too_old, pip_status=pip_status))
+        python.write_text(SCRIPTED_PYTHON.format(too_old=too_old, pip_status=pip_status))
         python.chmod(0o755)
 
     def make(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-        command = ["make", "-s", f"PYTHON={self.folder / 'python'}", *arguments]
+        command = ["make", "-s", "PYTHON=./python", *arguments]
+        environment = {**os.environ, "LOG": str(self.log)}
         return subprocess.run(
-            command, cwd=folder or self.folder, input=GAME, capture_output=True, text=True, check=False
+            command,
+            cwd=folder or self.folder,
+            env=environment,
+            input=GAME,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def installations(self) -> list[str]:
@@ -113,6 +120,21 @@ def test_moved_folder_is_set_up_anew(tree: Tree, tmp_path: Path) -> None:
     shutil.copytree(tree.folder, moved, ignore=shutil.ignore_patterns("elsewhere"))
     assert tree.make("gtp", folder=moved).stdout == GAME
     assert len(tree.installations()) == 2
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "$HOME and (more)"
+    folder.mkdir()
+    tree = Tree(folder)
+    for _ in range(2):
+        assert tree.make("gtp").stdout == GAME
+    assert len(tree.installations()) == 1
+
+
+def test_the_server_is_installed_at_once(tree: Tree) -> None:
+    tree.make("serve")
+    (installation,) = tree.installations()
+    assert installation.endswith("-e .[serve]")
 
 
 def test_everything_includes_the_engine(tree: Tree) -> None:

@@ -313,7 +313,11 @@ def _read(preset: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:  # ValueError: neither text nor TOML
         raise InvalidConfig(f"{path}: {error}") from error
     base = data.pop("base", None)
-    return data if base is None else _merged(_read(str(base).removesuffix(".toml")), data)
+    if base is None:
+        return data
+    begun = _read(Path(str(base)).stem)
+    begun.pop("name", None)
+    return _merged(begun, data)
 
 
 def _merged(base: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

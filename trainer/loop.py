@@ -80,6 +80,10 @@ def train(
     """
     core_s = time.process_time()
     with ExitStack() as stack:
+        if resume is True and not list_checkpoints(out / CHECKPOINTS):
+            raise InvalidConfig(
+                f"{out} holds no run to go on with: name its folder with --out, or leave out --resume to begin one"
+            )
         stack.enter_context(_claimed(out))
         run = _open_run(
             config,
@@ -197,10 +201,6 @@ def _find_saved(checkpoints: Path, reporter: Reporter, *, resume: bool | Path, o
     out, saved = checkpoints.parent, _newest(checkpoints, reporter)
     if saved is not None and resume is False:
         raise InvalidConfig(f"{out} already holds a run: add --resume to go on with it, or choose another folder")
-    if saved is None and resume is True:
-        raise InvalidConfig(
-            f"{out} holds no run to go on with: name its folder with --out, or leave out --resume to begin one"
-        )
     if saved is None and isinstance(resume, Path):
         if origin != Origin():
             raise InvalidConfig(

@@ -164,6 +164,8 @@ def _line(folder: ModelFolder) -> str:
 
 def _default_sizes(catalog: Catalog, folder: ModelFolder) -> str:
     """The board sizes for which this model is taken where none is named."""
+    if folder not in catalog.models.values():
+        return ""
     low, high = folder.manifest.playable_sizes
     sizes = [size for size in range(low, high + 1) if high and catalog.find(board_size=size) is folder]
     return f"by default for {spell_sizes(sizes)}" if sizes else ""

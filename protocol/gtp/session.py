@@ -22,7 +22,7 @@ from typing import Final
 from protocol.gtp.interpreter import Interpreter
 from protocol.gtp.notices import Notices
 from protocol.gtp.stdout import Output, OutputClosed
-from protocol.gtp.transcript import RECEIVED, SENT
+from protocol.gtp.transcript import SENT
 from protocol.gtp.wire import Command, CommandReader, Malformed, Silent
 
 STDIN: Final = 0
@@ -137,7 +137,7 @@ class Session:
         except OSError as error:
             self._notices.say(f"the input cannot be read: {error}")
             data = b""
-        self._notices.transcript.write(RECEIVED, data)
+        self._notices.transcript.receive(data)
         if time.monotonic() - waiting_since > self._burst_gap_s:
             self._burst_begin = self._num_read
         return data

@@ -23,11 +23,17 @@ class Transcript:
         """Goes on at the end of the file where there is one. Raises `InvalidInput` where it cannot be written."""
         self._lock = threading.Lock()
         self._file = None
+        self._begun = b""
         if path is not None:
             try:
-                self._file = path.open("a", encoding="utf-8", buffering=1)
+                self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
             except OSError as error:
                 raise InvalidInput(f"--log {path}: {error.strerror}") from error
+
+    def receive(self, data: bytes) -> None:
+        """What was read, whole lines of it; b"": nothing will follow."""
+        *lines, self._begun = (self._begun + (data or b"\n")).split(b"\n")
+        self.write(RECEIVED, b"\n".join(lines))
 
     def write(self, mark: str, text: str | bytes) -> None:
         """Each line of `text`. A disk that refuses them does not disturb the game."""

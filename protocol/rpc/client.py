@@ -24,8 +24,10 @@ from protocol.v1 import engine_pb2, engine_pb2_grpc
 
 __all__ = ["CHANNEL_OPTIONS", "CallFailed", "EngineClient", "ModelDescription", "MoveSuggestion", "ServerDescription"]
 
-PATIENCE_S = 60.0
-"""Added to a search's own time for queue and network when the caller sets no timeout; the timeout of short calls."""
+QUEUE_PATIENCE_S = 60.0
+"""Added to a search's own time for queue and network when the caller sets no timeout."""
+SHORT_CALL_S = 10.0
+"""The timeout of calls that search nothing."""
 
 SERVICE_CONFIG: Final = {
     "methodConfig": [
@@ -111,7 +113,7 @@ class EngineClient:
                 position=position, limits=limits, options=options, request_id=request_id
             )
         if timeout_s is None and max_time_s is not None:
-            timeout_s = max_time_s + PATIENCE_S
+            timeout_s = max_time_s + QUEUE_PATIENCE_S
         return client_messages.read_suggestion(_call(self._analysis.SuggestMove, request, timeout_s))
 
     def models(self) -> tuple[ModelDescription, ...]:
@@ -120,7 +122,7 @@ class EngineClient:
         token = ""
         while True:
             request = engine_pb2.ListModelsRequest(page_token=token)
-            page = _call(self._models.ListModels, request, PATIENCE_S)
+            page = _call(self._models.ListModels, request, SHORT_CALL_S)
             models += [client_messages.read_model(model) for model in page.models]
             token = page.next_page_token
             if not token:
@@ -129,12 +131,12 @@ class EngineClient:
     def model(self, name: str) -> ModelDescription:
         """One model by its name. Raises `CallFailed`."""
         request = engine_pb2.GetModelRequest(name=client_messages.model_resource(name))
-        return client_messages.read_model(_call(self._models.GetModel, request, PATIENCE_S).model)
+        return client_messages.read_model(_call(self._models.GetModel, request, SHORT_CALL_S).model)
 
     def server_info(self) -> ServerDescription:
         """Version and limits of the server. Raises `CallFailed`."""
         request = engine_pb2.GetServerInfoRequest()
-        return client_messages.read_server(_call(self._models.GetServerInfo, request, PATIENCE_S))
+        return client_messages.read_server(_call(self._models.GetServerInfo, request, SHORT_CALL_S))
 
     def close(self) -> None:
         """Closes the connection; calls in progress are cancelled."""

@@ -138,7 +138,8 @@ class SearchQueue:
         wait_s = self.expected_wait_s()
         left_s = job.latest_start - self._clock()
         if len(self._waiting) >= self.max_waiting:
-            raise QueueFull(f"{len(self._waiting)} searches are waiting already", retry_after_s=wait_s)
+            place_s = min(self._running.values(), default=self._clock()) - self._clock()
+            raise QueueFull(f"{len(self._waiting)} searches are waiting already", retry_after_s=max(0.0, place_s))
         if wait_s > left_s:
             raise QueueFull(f"the next search can start in {wait_s:.2f} s at the earliest", retry_after_s=wait_s)
         await self._wait_for_turn(job, left_s)

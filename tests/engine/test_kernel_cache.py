@@ -61,16 +61,17 @@ def test_another_source_has_another_folder(tmp_path: Path) -> None:
     assert prepared(tmp_path) != before
 
 
-def test_folders_of_older_sources_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_of_sources_that_are_used_no_more_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "go" / "rules.py"
     source.parent.mkdir()
-    folders = []
-    for version in range(kernel_cache.KEPT + 2):
+    folders = {}
+    for second, version in enumerate([*range(kernel_cache.KEPT), 0, kernel_cache.KEPT]):
         source.write_text(f"A = {version}")
         monkeypatch.delenv(kernel_cache.VARIABLE, raising=False)
-        folders.append(prepared(tmp_path))
-        os.utime(folders[-1], (version, version))
-    assert [folder.exists() for folder in folders] == [False] * 2 + [True] * kernel_cache.KEPT
+        folders[version] = prepared(tmp_path)
+        if second < kernel_cache.KEPT:  # then the first one is used again, and after it a new one
+            os.utime(folders[version], (second, second))
+    assert [version for version, folder in folders.items() if not folder.exists()] == [1]
 
 
 def test_every_file_with_kernels_counts() -> None:

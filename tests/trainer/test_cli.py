@@ -100,8 +100,9 @@ def test_wrong_use_is_one_line_and_leaves_no_figures(
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
-def test_a_setting_that_cannot_be_leaves_no_folder(tmp_path: Path) -> None:
+def test_what_is_refused_leaves_no_folder(tmp_path: Path) -> None:
     assert tengen.main(["train", "tictactoe", "--out", str(tmp_path / "run"), "--set", "learner.batch=1"]) == 2
+    assert tengen.main(["train", "tictactoe", "--out", str(tmp_path / "run"), "--resume"]) == 2
     assert not (tmp_path / "run").exists()
 
 

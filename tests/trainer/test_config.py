@@ -71,8 +71,8 @@ def test_bad_overrides_are_named(override: str, message: str) -> None:
 
 def test_a_preset_may_begin_with_another(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
-    file.write_text('base = "go9"\nname = "own"\n[network]\nchannels = 48\n[env]\nsmaller = []\nstages = []\n')
-    overrides = ["name=own", "network.channels=48", "env.smaller=[]", "env.stages=[]"]
+    file.write_text('base = "go9"\n[network]\nchannels = 48\n[env]\nsmaller = []\nstages = []\n')
+    overrides = ["name=run", "network.channels=48", "env.smaller=[]", "env.stages=[]"]
     assert load_config(file) == load_config("go9", overrides)
     file.write_text('base = "nothing"')
     with pytest.raises(InvalidConfig, match="no preset 'nothing'"):

@@ -675,7 +675,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
 
         def meanwhile() -> bool:
             with pytest.raises(InvalidConfig, match="in use by another") as error:
-                train(miniature("go5"), tmp_path, reporter=reporter, resume=True)
+                train(miniature("go5"), tmp_path, reporter=reporter)
             refused.append(str(error.value))
             return True
 

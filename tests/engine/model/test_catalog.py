@@ -146,6 +146,11 @@ class TestCommand:
         assert [line.split("@")[0] for line in lines] == ["five", "nine", "wide"]
         assert "trained on 5, 9; plays 2 to 19  by default for 2, 3, 14 to 19" in lines[2]
 
+    def test_a_folder_that_is_not_in_the_catalog(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_tiny_model(tmp_path / "elsewhere", "mine", trained=(5,), playable=(2, 25))
+        assert catalog_module.main([str(tmp_path / "elsewhere" / "mine")]) == 0
+        assert "by default" not in capsys.readouterr().out
+
     def test_verify(self, models: Path, capsys: pytest.CaptureFixture[str]) -> None:
         data = (models / "nine" / "initial.onnx").read_bytes()
         (models / "nine" / "initial.onnx").write_bytes(data[:-1] + b"\0")

@@ -89,6 +89,7 @@ def test_the_conversation_is_added_to_a_file(models: Path, tmp_path: Path) -> No
     log = tmp_path / "log"
     for _ in range(2):
         run_script("1 name\nfoo\nquit\n", "--model", str(models / "tiny"), "--size", "5", "--log", str(log))
+    assert run_script("quit\n", "--model", "./caf\udce9", "--log", str(tmp_path / "other")).returncode == 0
     lines = [line.split(" ", maxsplit=2)[2] for line in log.read_text().splitlines()]
     spoken = [line for line in lines if not line.startswith("#")]
     assert spoken == ["< 1 name", "< foo", "< quit", "> =1 Tengen", "> ? unknown command", "> = "] * 2

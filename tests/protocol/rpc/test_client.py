@@ -140,10 +140,20 @@ def test_failure_says_when_to_retry() -> None:
         suggester.next_search()
         with pytest.raises(CallFailed) as failure:
             client.suggest_move(timeout_s=5)  # no time to try again
+        pushbacks = [_pushback_ms(stub, position, timeout) for timeout in (5, 60)]
         call.cancel()
+    assert pushbacks[0] == -1
+    assert 0 < pushbacks[1] <= 10_000
     assert failure.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert failure.value.retry_after_s is not None
     assert 0 < failure.value.retry_after_s <= 10
+
+
+def _pushback_ms(stub: engine_pb2_grpc.AnalysisServiceStub, position: engine_pb2.Position, timeout_s: float) -> int:
+    """What a refused call tells the client's gRPC."""
+    with pytest.raises(grpc.RpcError) as refusal:
+        stub.SuggestMove(engine_pb2.SuggestMoveRequest(position=position), timeout=timeout_s)
+    return int(dict(refusal.value.trailing_metadata())["grpc-retry-pushback-ms"])
 
 
 def test_a_refused_call_is_tried_again() -> None:
