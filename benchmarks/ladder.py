@@ -111,9 +111,9 @@ def opening_plies(options: argparse.Namespace) -> int:
 
 
 def shares(figures: Figures) -> tuple[float, float, float]:
-    """The share of the points and its 95 % interval."""
-    low, high = figures["interval_95"]
-    return figures.get("share", figures.get("win_rate")), low, high
+    """The share of the points and its 95 % interval; rounded, for a bound that is 1 but for the last bit has no Elo."""
+    share, low, high = (round(x, 6) for x in (figures.get("share", figures.get("win_rate")), *figures["interval_95"]))
+    return share, low, high
 
 
 def row(name: str, figures: Figures) -> str:
@@ -144,7 +144,7 @@ def plot(ladder: Sequence[Figures], model: str) -> Figure:
     axes.invert_yaxis()
     axes.axvline(0, color="0.8", zorder=0)
     axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel(f"Elo of {model} over the opponent, with 95 % intervals (arrow: every game was won)")
+    axes.set_xlabel(f"Elo of {model} over the opponent, 95 % intervals\n(arrow: every game was won)")
     figure.legend(loc="outside upper right", ncols=len(times))
     return figure
 
