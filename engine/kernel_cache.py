@@ -20,7 +20,7 @@ VARIABLE: Final = "NUMBA_CACHE_DIR"
 PREFIX: Final = "tengen-kernels-"
 """How our own folders' names begin."""
 KEPT: Final = 4
-"""Folders that are kept in one place; those of older sources are removed, 3 MB each."""
+"""Folders of 3 MB that are kept in one place; those that have not been used for longest are removed."""
 SOURCES: Final = ("go/*.py", "model/*.py", "search/*.py", "grounded.py")
 """The files of the package that kernels and their constants are in."""
 

@@ -167,7 +167,7 @@ def _default_sizes(catalog: Catalog, folder: ModelFolder) -> str:
     if folder not in catalog.models.values():
         return ""
     low, high = folder.manifest.playable_sizes
-    sizes = [size for size in range(low, high + 1) if high and catalog.find(board_size=size) is folder]
+    sizes = [size for size in range(low, high + 1) if high and catalog.find(board_size=size) == folder]
     return f"by default for {spell_sizes(sizes)}" if sizes else ""
 
 
