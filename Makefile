@@ -22,8 +22,9 @@ gtp: $(VENV)/.kernels ## play through GTP on stdin and stdout (ARGS="--help" lis
 serve: $(VENV)/.serve $(VENV)/.kernels ## start the gRPC server (ARGS="--help" lists options)
 	@exec $(BIN)/tengen serve $(ARGS)
 
-# Side by side; a file's tests stay in one process, because they share what is slow to make. The slow ones measure.
-test: $(VENV)/.dev ## install everything and run the fast tests
+# Side by side, with kernels that are compiled already: some tests wait for a server to start. A file's tests stay in one
+# process, because they share what is slow to make. The slow tests measure, and run alone.
+test: $(VENV)/.dev $(VENV)/.kernels ## install everything and run the fast tests
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.dev ## the slow tests too

@@ -24,7 +24,7 @@ class QueueFull(Exception):
     """No worker can take the job in time."""
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
-        """`retry_after_s`: when a worker, or a place among those that wait, is expected to be free, seconds from now."""
+        """`retry_after_s`: seconds until a worker, or a place among those that wait, is expected to be free."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
