@@ -6,6 +6,7 @@ Knows no protocol, no clock and no game beyond a `Turn`.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -70,12 +71,20 @@ class SearcherPool:
             searcher.is_taken = False
         return Analysis(handle, turn, model=searcher.manifest.identity, seed=seed, imagines=imagines(settings))
 
-    def load(self, model: str | None, size: int) -> None:
-        """Makes one searcher ready, unless there is one. Blocks. Raises `ModelError`, `UnsupportedBoardSize`."""
+    def load(self, model: str | None, size: int, *, asked: int | None = None) -> None:
+        """Makes one searcher ready, unless there is one. Blocks. Raises `ModelError`, `UnsupportedBoardSize`.
+
+        `asked`: the `ticket` of when it was asked for (None: now); what was asked for later keeps its place before it.
+        """
+        asked = self.ticket() if asked is None else asked
         key = (self.models.find(model, size).identity, size)
         with self._building_lock(key):
             if not self._has(key):
-                self._build(key, model, is_taken=False)
+                self._build(key, model, asked=asked, is_taken=False)
+
+    def ticket(self) -> int:
+        """A number above all before."""
+        return next(self._uses)
 
     def is_loaded(self, model: str | None, size: int) -> bool:
         """Whether a search could start at once, if no other is running."""
@@ -111,7 +120,7 @@ class SearcherPool:
             return free
         with self._building_lock(key):
             free = self._take_free(key, last)
-            return free if free is not None else self._build(key, model, is_taken=True)
+            return free if free is not None else self._build(key, model, asked=self.ticket(), is_taken=True)
 
     def _building_lock(self, key: Key) -> threading.Lock:
         with self._lock:
@@ -130,18 +139,17 @@ class SearcherPool:
             useful = [entry for entry in free if turn is not None and entry[1].path_to(turn) is not None]
             searcher = (useful or free)[0][1]
             searcher.is_taken = True
-            searcher.last_use = next(self._uses)
+            searcher.last_use = self.ticket()
             return searcher
 
-    def _build(self, key: Key, model: str | None, *, is_taken: bool) -> Searcher:
+    def _build(self, key: Key, model: str | None, *, asked: int, is_taken: bool) -> Searcher:
         identity, size = key
         self._notify(f"loading model {identity} for {size}x{size}")
-        last_use = next(self._uses)
-        self._drop_beyond(self._settings.concurrent_searches - 1)
+        self._drop_beyond(self._settings.concurrent_searches - 1, before=asked)
         cache = self._cache_of(key)
         searcher = Searcher.open(self.models, model, size, self._settings, cache=cache, on_full=self._tell_full)
         searcher.warm_up(self._settings)
-        searcher.is_taken, searcher.last_use = is_taken, last_use
+        searcher.is_taken, searcher.last_use = is_taken, asked
         with self._lock:
             if not self._is_closed:
                 self._searchers.append((key, searcher))
@@ -176,10 +184,11 @@ class SearcherPool:
         if not is_told:
             self._notify(text)
 
-    def _drop_beyond(self, most: int) -> None:
-        """Drops the free searchers that have not been asked for for longest, so that `most` are left."""
+    def _drop_beyond(self, most: int, *, before: float = math.inf) -> None:
+        """Drops the free searchers that have not been asked for for longest, and not since `before`, so that `most` are
+        left."""
         with self._lock:
-            free = [entry for entry in self._searchers if entry[1].is_free]
+            free = [entry for entry in self._searchers if entry[1].is_free and entry[1].last_use < before]
             free.sort(key=lambda entry: entry[1].last_use)
             for entry in free[: max(0, len(self._searchers) - most)]:
                 self._searchers.remove(entry)
@@ -194,6 +203,7 @@ class BackgroundLoad:
     def __init__(self, pool: SearcherPool, model: str | None, size: int, notify: Callable[[str], None]) -> None:
         self._pool = pool
         self._notify = notify
+        self._asked = pool.ticket()
         self.key = (model, size)
         self.error: Exception | None = None
         """Why loading failed; valid once `is_done`."""
@@ -214,7 +224,7 @@ class BackgroundLoad:
         timer.daemon = True
         timer.start()
         try:
-            self._pool.load(*self.key)
+            self._pool.load(*self.key, asked=self._asked)
         except Exception as error:  # told by the next search, which tries again
             self.error = error
         finally:

@@ -76,6 +76,19 @@ def test_a_long_analysis_keeps_within_its_memory_and_goes_on(tmp_path: Path, eve
     assert resident[1] - resident[0] < 4 * 2**20
 
 
+def test_a_load_that_was_overtaken_does_not_drop_what_overtook_it() -> None:
+    """A thread that loads may begin, or end, after one that was asked for later."""
+    pool = pool_of(ScriptedModels(5, 9))
+    early = pool.ticket()
+    pool.load(None, 9)
+    pool.load(None, 5, asked=early)
+    assert pool.is_loaded(None, 9)
+    assert not pool.is_loaded(None, 5)
+    pool.load(None, 5)
+    assert pool.is_loaded(None, 5)
+    assert not pool.is_loaded(None, 9)
+
+
 def test_one_network_is_kept_for_one_search_at_a_time() -> None:
     models = ScriptedModels(5, 9)
     pool = pool_of(models)
