@@ -57,14 +57,15 @@ def test_stages_survive_json_with_sizes_of_one_and_two_digits() -> None:
 
 
 @pytest.mark.parametrize("source", ["go5/manifest.json", "go9/manifest.json", "go9/state/state.json"])
-def test_configurations_of_before_there_were_stages_are_read(source: str) -> None:
+def test_configurations_of_shipped_models_are_read(source: str) -> None:
     data = json.loads((MODELS / source).read_text())
     config = config_from_dict(data["config"] if "config" in data else data["training"]["config"])
     expected = load_config("go9" if "go9" in source else "go5")
     assert [board.size for board in config.env.smaller] == [board.size for board in expected.env.smaller]
-    [found], [wanted] = config.stages, expected.stages
-    assert found.shares == pytest.approx(wanted.shares)
-    assert (found.gate, found.until) == (None, 1.0)
+    [stage] = config.stages  # the shares may be a run's own
+    assert stage.shares.keys() == expected.stages[-1].shares.keys()
+    assert sum(stage.shares.values()) == pytest.approx(1.0)
+    assert (stage.gate, stage.until) == (None, 1.0)
 
 
 @pytest.mark.parametrize(
