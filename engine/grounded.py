@@ -4,7 +4,9 @@ MuZero imagines every position below the root, legality included. Here each node
 costs microseconds, and three things can be taken from it: which actions are legal (down to `rules_depth`), the exact
 outcome of two passes, and, at every `reground_every`-th ply, the hidden state: the representation of the real position
 takes the place of the imagined one. With 1 that is AlphaZero, with 0 MuZero. Where nothing is ever imagined, no hidden
-states are kept. Knows Go and a network; nothing of search.
+states are kept, and each position may be looked at as one of its images (see `engine.go.symmetry`): a network errs a
+little differently about each, and over the positions of a search that averages out. Knows Go and a network; nothing of
+search.
 """
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
 
@@ -21,6 +23,7 @@ from engine.go.board_tree import BoardTree, Branch, observe
 from engine.go.features import NUM_PLANES, Variant, seen_by
 from engine.go.following import NO_BOARD, follow
 from engine.go.position import Position
+from engine.go.symmetry import NUM_IMAGES, Images, restore, see_image
 from engine.model.contract import ILLEGAL_LOGIT, PositionEvaluator, RecurrentOutput, RootOutput
 
 Floats = NDArray[np.float32]
@@ -51,17 +54,22 @@ def _follow_each(  # type: ignore[no-untyped-def]
     rules_depth,
     reground_every,
     ends_are_exact,
+    symmetric,
+    images,
     parents,
     actions,
     children,
     how,
     tried,
     observations,
+    seen_as,
+    room,
 ):
     """Plays `actions` [B] on the boards of the slots `parents` into `children`, in this order, and notes what is known
     of the children and how many plies are `imagined`. Fills `how` [B] they are to be judged, `tried` [B, A + 1], the
     actions that are left there, and the first rows of `observations` [B, 24, A], of those that are to be looked at;
-    returns the number of these."""
+    returns the number of these. Where `symmetric` these rows are of the images `seen_as` [B], made in `room` [1, 24, A]
+    with the `images` of the board; which image follows from the stones, so that the same search does the same again."""
     seen = 0
     for row in range(parents.shape[0]):
         parent, child = parents[row], children[row]
@@ -85,7 +93,12 @@ def _follow_each(  # type: ignore[no-untyped-def]
             plies = imagined[parent] + 1
             if plies == reground_every:
                 how[row] = _SEEN
-                observe(branch, child, observations[seen : seen + 1])
+                if symmetric:
+                    observe(branch, child, room)
+                    seen_as[seen] = branch.slots.hashes[child] % np.uint64(NUM_IMAGES)
+                    see_image(room[0], seen_as[seen], images, observations[seen])
+                else:
+                    observe(branch, child, observations[seen : seen + 1])
                 seen += 1
                 plies = 0
             imagined[child] = min(plies, 255)
@@ -112,6 +125,10 @@ class _Desk:
         """[rows, A + 1] actions that are left."""
         self.observations: Floats = np.zeros((rows, NUM_PLANES["full"], area), np.float32)
         """[rows, 24, A] of those that are to be looked at, the first ones."""
+        self.seen_as: NDArray[np.int64] = np.zeros(rows, np.int64)
+        """[rows] as which image of themselves."""
+        self.room: Floats = np.zeros((1, NUM_PLANES["full"], area), np.float32)
+        """[1, 24, A] for one observation."""
 
 
 class GroundedEvaluator:
@@ -125,9 +142,11 @@ class GroundedEvaluator:
         variant: Variant,
         rules_depth: float,
         reground_every: int,
+        symmetries: bool = False,
         num_slots: int | None = None,
     ) -> None:
-        """`size` of the board and `variant` of the observations: the network's. The dials: see `PlayerSettings`.
+        """`size` of the board and `variant` of the observations: the network's. The dials: see `PlayerSettings`;
+        `symmetries`: only for a network that was trained on them.
 
         `num_slots`: None: the network's. Where `looks_suffice`, the network needs slots for the roots only.
         """
@@ -138,6 +157,8 @@ class GroundedEvaluator:
         self._variant = variant
         self._rules_depth = float(rules_depth)
         self._reground_every = reground_every
+        self._symmetric = symmetries and not self._imagines  # what follows is imagined from the position as it was seen
+        self._images = Images.of(size)
         self._boards = BoardTree(size=size, num_slots=self.num_slots)
         self._knowledge = np.zeros(self.num_slots, np.uint8)
         self._imagined = np.zeros(self.num_slots, np.uint8)  # plies since the last look at a real position
@@ -183,12 +204,16 @@ class GroundedEvaluator:
                 self._rules_depth,
                 self._reground_every,
                 self._ends_are_exact,
+                self._symmetric,
+                self._images,
                 parent_slots,
                 actions,
                 child_slots,
                 desk.how,
                 desk.tried,
                 desk.observations,
+                desk.seen_as,
+                desk.room,
             )
             if seen == count:
                 policy_logits, value = self._look(desk, child_slots)
@@ -211,10 +236,13 @@ class GroundedEvaluator:
         """Policy logits [B, A] and values [B] of the real positions of `slots` [B], the first of the observations."""
         size = self._size
         observations = seen_by(self._variant, desk.observations[: len(slots)].reshape(len(slots), -1, size, size))
-        if not self._imagines:
-            return self._evaluator.look(observations)
-        root = self._evaluator.initial(observations, slots)
-        return root.policy_logits, root.value
+        if self._imagines:
+            root = self._evaluator.initial(observations, slots)
+            return root.policy_logits, root.value
+        policy_logits, value = self._evaluator.look(observations)
+        if self._symmetric:
+            restore(policy_logits, value, desk.seen_as, self._images)
+        return policy_logits, value
 
     def _answer(
         self,

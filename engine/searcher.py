@@ -77,6 +77,7 @@ class Searcher:
                 variant=self._variant,
                 rules_depth=settings.rules_depth,
                 reground_every=settings.reground_every,
+                symmetries=settings.symmetries and manifest.symmetries,
                 num_slots=node_limit(manifest, size, settings),
             )
         self._handle: SearchHandle | None = None

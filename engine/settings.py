@@ -66,6 +66,10 @@ class PlayerSettings:
     """At every so many plies below the root the search looks at the real position instead of imagining it: 1, always,
     is AlphaZero, and much stronger with the models of today; 0, never, is MuZero. At most MOST_PLIES_IMAGINED. Fixed
     when the network is loaded."""
+    symmetries: bool = True
+    """Whether real positions below the root are looked at as one of their sixteen images, another one for each, where
+    nothing is imagined and the model was trained on them: what it gets wrong of one it may get right of another. Fixed
+    when the network is loaded."""
     device: str = "cpu"
     """Where networks run: a name of `engine.model.runtime.PROVIDERS`, for some with a number: "cuda:1"."""
     reuse_tree: bool = True

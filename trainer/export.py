@@ -211,6 +211,7 @@ def _manifest(
         trained_sizes=(settings.trained_sizes or tuple(sorted(b.env.size for b in config.boards))) if is_go else (),
         playable_sizes=settings.playable_sizes if is_go else (0, 0),
         komi_range=(config.env.komi_low, config.env.komi_high) if is_go else None,
+        symmetries=is_go and config.learner.symmetries,
         priority=settings.priority,
         initial=_model_file(files.initial),
         recurrent=_model_file(files.recurrent),

@@ -19,7 +19,7 @@ from engine.go.batch import GoBatch
 from engine.go.features import NUM_ACTION_PLANES, encode_actions
 from engine.go.kernels import NO_MOVE
 from engine.go.rules import WHITE
-from trainer.augment import NUM_SYMMETRIES, inverse_table, symmetry_table
+from engine.go.symmetry import NUM_SYMMETRIES, inverse_table, symmetry_table
 from trainer.config import TrainConfig
 from trainer.record import GameRecord
 from trainer.targets import WindowTargets, window_targets

@@ -80,6 +80,8 @@ class ModelManifest:
     """Go: smallest and largest board size on which it may be used at all; (0, 0) for vectors."""
     komi_range: tuple[float, float] | None = None
     """Go: smallest and largest komi of its training games on the largest board."""
+    symmetries: bool = False
+    """Go: whether it was trained on all images of its positions: 8 symmetries of the board, and colours changed."""
     precision: Precision = "float32"
     """Of the arithmetic of the networks; "int8": a quantised form. Inputs and outputs are float32 in any case."""
     priority: int = 0
@@ -168,6 +170,7 @@ def _manifest(reader: _Reader) -> ModelManifest:
         trained_sizes=_trained_sizes(reader) if is_go else (),
         playable_sizes=_playable_sizes(reader) if is_go else (0, 0),
         komi_range=_komi_range(reader),
+        symmetries=is_go and reader.boolean("symmetries", default=False),
         precision=_precision(reader),
         priority=reader.integer("priority", default=0),
         initial=_file(reader.object("initial")),
@@ -255,8 +258,8 @@ class _Reader:
             raise _Wrong(f"{self.path}{key} {value} is out of range")
         return value
 
-    def boolean(self, key: str) -> bool:
-        return bool(self._take(key, bool, None))
+    def boolean(self, key: str, *, default: bool | None = None) -> bool:
+        return bool(self._take(key, bool, default))
 
     def text(self, key: str, *, default: str | None = None) -> str:
         return str(self._take(key, str, default))

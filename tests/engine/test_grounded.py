@@ -9,6 +9,7 @@ import pytest
 
 from engine.go.board_tree import MOST_PLIES
 from engine.go.position import Position
+from engine.go.symmetry import NUM_IMAGES, Images, restore, see_image
 from engine.go.vertex import from_gtp
 from engine.grounded import GroundedEvaluator
 from engine.model.contract import ILLEGAL_LOGIT, RecurrentOutput
@@ -36,6 +37,7 @@ class Walk:
         ends_are_exact: bool = True,
         network_slots: int = 16,
         num_slots: int | None = None,
+        symmetries: bool = False,
     ) -> None:
         model = tiny_go_model(seed=5)
         self.plain = OnnxEvaluator(*model.files, board_size=SIZE, num_slots=16)
@@ -46,6 +48,7 @@ class Walk:
             variant="full",
             rules_depth=rules_depth,
             reground_every=reground_every,
+            symmetries=symmetries,
         )
         self.ends_are_exact = ends_are_exact
         self.begin(Position(SIZE, komi=0.5))
@@ -175,6 +178,39 @@ def test_where_nothing_is_imagined_no_states_are_kept() -> None:
         np.testing.assert_array_equal(output.reward, [0.0])
     walk.begin(walk.position.copy())
     np.testing.assert_array_equal(walk.step(3).policy_logits, masked(walk, walk.look()))
+
+
+def test_real_positions_are_seen_as_images_of_themselves() -> None:
+    """Each as one of the sixteen, the same one every time, and not all as the same."""
+    walks = [
+        Walk(rules_depth=math.inf, reground_every=1, network_slots=1, num_slots=16, symmetries=True) for _ in range(2)
+    ]
+    images, found = Images.of(SIZE), []
+    for action in (4, 0, PASS, 8, 5, 7, 1):
+        output, again = (walk.step(action) for walk in walks)
+        np.testing.assert_array_equal(output.policy_logits, again.policy_logits)
+        answers = []
+        for image in range(NUM_IMAGES):
+            observation = np.empty((24, SIZE * SIZE), np.float32)
+            see_image(walks[0].position.observation().reshape(24, -1), image, images, observation)
+            policy_logits, value = walks[0].plain.look(observation.reshape(1, 24, SIZE, SIZE))
+            restore(policy_logits, value, np.array([image]), images)
+            answers.append((masked(walks[0], policy_logits).tobytes(), value.item()))
+        seen = (output.policy_logits.tobytes(), output.value.item())
+        found.append([image for image, answer in enumerate(answers) if answer == seen])
+    assert all(found)
+    assert not set.intersection(*map(set, found))
+
+
+def test_what_is_imagined_is_imagined_from_the_position_as_it_is() -> None:
+    for every in (0, 2):
+        plain, symmetric = (
+            Walk(rules_depth=math.inf, reground_every=every, symmetries=symmetries) for symmetries in (False, True)
+        )
+        for action in (4, 0, 1):
+            expected, output = plain.step(action), symmetric.step(action)
+            np.testing.assert_array_equal(output.policy_logits, expected.policy_logits)
+            np.testing.assert_array_equal(output.value, expected.value)
 
 
 def test_a_path_too_long_to_be_followed_is_worth_a_draw() -> None:

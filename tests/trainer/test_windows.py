@@ -10,8 +10,8 @@ import torch
 
 from engine.go.batch import GoBatch
 from engine.go.features import FULL_PLANES, encode_actions
+from engine.go.symmetry import symmetry_table
 from tests.support.go_games import random_games
-from trainer.augment import symmetry_table
 from trainer.config import EnvConfig, LearnerConfig, TrainConfig
 from trainer.losses import compute_losses
 from trainer.network import NetworkConfig, make_network
