@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
+from engine.go.features import FULL_PLANES
 from engine.go.position import Position
 from engine.go.rules import BLACK
 from engine.search.limits import Limits
@@ -13,7 +16,7 @@ from engine.searcher import Searcher, make_cache, node_limit, paying_leaves
 from engine.searcher_pool import SearcherPool
 from engine.settings import PlayerSettings
 from engine.turn import Turn
-from tests.support.scripted_models import Opinion, ScriptedModels, scripted_manifest
+from tests.support.scripted_models import Opinion, ScriptedEvaluator, ScriptedModels, scripted_manifest
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,25 @@ def test_where_nothing_is_imagined_the_network_has_room_for_roots_only() -> None
     assert searcher._search.evaluator.num_slots == node_limit(scripted_manifest((9,)), 9, settings)
     result = searcher.start(Turn.of(Position(9), BLACK), Limits(visits=100), seed=0, settings=settings).wait()
     assert result.total_visits == 100
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "signs"), [(True, True, {-1, 1}), (True, False, {-1}), (False, True, {-1})]
+)
+def test_images_are_for_models_that_were_trained_on_them(trained: bool, asked: bool, signs: set[int]) -> None:
+    """Where colours change, so does the sign of the komi."""
+
+    class Watch(ScriptedEvaluator):
+        def look(self, observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            seen.update(np.sign(observations[:, FULL_PLANES.index("komi"), 0, 0]).astype(int).tolist())
+            return super().look(observations)
+
+    seen: set[int] = set()
+    manifest = dataclasses.replace(scripted_manifest((5,)), symmetries=trained)
+    settings = PlayerSettings(threads=1, max_memory_mib=16, symmetries=asked)
+    searcher = Searcher(Watch(5, 1, Opinion()), manifest, 5, settings)
+    searcher.start(Turn.of(Position(5, komi=7.0), BLACK), Limits(visits=60), seed=0, settings=settings).wait()
+    assert seen == signs
 
 
 def test_what_is_imagined_has_no_cache() -> None:

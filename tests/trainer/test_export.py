@@ -100,6 +100,7 @@ class TestFolder:
         manifest = read_folder(model).manifest
         assert (manifest.name, manifest.environment, manifest.feature_variant) == ("small-go", "tengen/Go-v0", "full")
         assert (manifest.trained_sizes, manifest.playable_sizes, manifest.komi_range) == ((5, 9), (5, 13), (5.5, 8.5))
+        assert manifest.symmetries
         assert (manifest.training["games"], manifest.training["core_hours"], manifest.training["seed"]) == (345, 1.5, 7)
         assert max(manifest.training["agreement"]["largest"].values()) < 1e-5
         assert "play_rng" not in json.dumps(manifest.training)

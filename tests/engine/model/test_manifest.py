@@ -34,6 +34,11 @@ def test_round_trip() -> None:
     assert manifest_from_json(manifest_to_json(MANIFEST)) == MANIFEST
 
 
+def test_symmetries_are_read() -> None:
+    assert manifest_from_json(changed("symmetries", True)).symmetries
+    assert not manifest_from_json(changed("symmetries", ABSENT)).symmetries
+
+
 def test_vector_model_round_trip() -> None:
     data = json.loads(manifest_to_json(MANIFEST))
     data["shape"] |= {"kind": "vector", "has_ownership": False}
@@ -93,6 +98,7 @@ def test_what_a_user_should_know(board_size: int, komi: float, told: str) -> Non
         ("recurrent.size", -1, "recurrent.size -1 is out of range"),
         ("recurrent", ABSENT, "recurrent is missing"),
         ("precision", "float16", "precision 'float16' is neither 'float32' nor 'int8'"),
+        ("symmetries", 8, "symmetries is 8, expected bool"),
         ("training", "much", "training is"),
     ],
 )
@@ -110,7 +116,9 @@ def test_what_is_no_manifest(text: str | bytes) -> None:
         manifest_from_json(text)
 
 
-@pytest.mark.parametrize("key", ["precision", "priority", "created", "tengen_version", "training", "komi_range"])
+@pytest.mark.parametrize(
+    "key", ["symmetries", "precision", "priority", "created", "tengen_version", "training", "komi_range"]
+)
 def test_optional_fields(key: str) -> None:
     manifest_from_json(changed(key, ABSENT))
 
